@@ -1,0 +1,1 @@
+"""Agents as plug-ins; see agents/README.md."""

@@ -1,0 +1,83 @@
+"""Recommenders that look at the feeder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cosim_agents.heuristics.queueing import LeastTime
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cosim.control import Request, SystemInfo, SystemView
+
+#: Load whose effect ranks the stations, about what one full station draws.
+_PROBE_KW = 1000.0
+
+
+class MeritOrder:
+    """The electrically nearest station first, up to its chargers, then the next.
+
+    Electrically near means that a load there lowers the mean voltage little. Vehicles waiting, charging and on their
+    way count as occupying a charger.
+
+    Parameters
+    ----------
+    fill : float
+        Share of a station's chargers to fill before the next one is used.
+    """
+
+    def __init__(self, fill: float = 1.0) -> None:
+        if not fill > 0:
+            raise ValueError(f"fill = {fill} must be greater than 0")
+        self.fill = fill
+
+    def reset(self, system: SystemInfo, rng: np.random.Generator) -> None:  # noqa: ARG002 - the protocol's
+        """Rank the stations by how much a load there lowers the mean voltage."""
+        probes = _PROBE_KW * np.eye(len(system.stations))
+        self._order = np.argsort([-system.grid.mean_voltage_pu(probe) for probe in probes], kind="stable")
+        self._chargers = np.array([station.chargers for station in system.stations])
+
+    def recommend(self, request: Request, view: SystemView) -> int:  # noqa: ARG002 - the protocol's
+        """Take the first station in the ranking with a free charger; if all are full, the least occupied one."""
+        occupied = (view.queued + view.charging + view.en_route) / (self.fill * self._chargers)
+        for station in self._order:
+            if view.reachable[station] and occupied[station] < 1.0:
+                return int(station)
+        return int(np.argmin(np.where(view.reachable, occupied, np.inf)))
+
+
+class LeastTimeDroop(LeastTime):
+    """The least expected time of all: the vehicle's own plus what its load costs everybody who charges.
+
+    One more vehicle lowers the voltage, the droop controller lowers everybody's power, and everybody charges longer
+    (the externality of spec 1.10: ``(N + 1) T dp / p``).
+
+    Parameters
+    ----------
+    weight : float
+        Weight of the externality; 0 is ``least-time``.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        if not weight >= 0:
+            raise ValueError(f"weight = {weight} must not be negative")
+        self.weight = weight
+
+    def recommend(self, request: Request, view: SystemView) -> int:
+        """Compare own time plus externality; equal ones go to the first station."""
+        total_s = self.expected_time_s(request, view) + self.weight * self.externality_s(view)
+        return int(np.argmin(np.where(view.reachable, total_s, np.inf)))
+
+    def externality_s(self, view: SystemView) -> NDArray[np.float64]:
+        """Return the charging time that one more vehicle at each station costs all vehicles, shape (n_stations,)."""
+        grid = self._system.grid
+        power_kw = np.minimum(view.cap_kw, self._rating_kw)
+        now_pu = grid.mean_voltage_pu(view.power_kw)
+        more = np.diag(power_kw) + view.power_kw
+        drop_pu = np.array([now_pu - grid.mean_voltage_pu(load_kw) for load_kw in more])
+        lost_share = self._system.droop_slope_kw_per_pu * drop_pu / np.maximum(power_kw, 1e-3)
+        cost_s: NDArray[np.float64] = (view.charging.sum() + 1) * self.mean_charging_s(view) * lost_share
+        return cost_s

@@ -1,0 +1,1 @@
+"""Charging stations: chargers and queue, batteries, the voltage droop controller."""

@@ -1,0 +1,14 @@
+"""The distribution feeder: its tables, its power flow and what follows from a solution.
+
+One sign convention holds throughout: **a load is positive**. Station power, base load and what the external grid
+supplies are positive when energy flows towards the consumer; a vehicle that feeds back has negative power.
+
+Nothing is imported here, because pandapower alone takes seconds: import the modules.
+
+- :mod:`cosim.grid.tables` reads a feeder from two CSV tables;
+- :mod:`cosim.grid.feeder` finds a feeder by name or file and checks it;
+- :mod:`cosim.grid.powerflow` solves it for given charging loads, as fast as a compiled engine allows
+  (:mod:`~cosim.grid.engines`), and where no solution exists (:mod:`~cosim.grid.collapse`);
+- :mod:`cosim.grid.branches` has line loading, losses and the supply of the external grid;
+- :mod:`cosim.grid.bands` tells which buses left their voltage band.
+"""

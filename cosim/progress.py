@@ -1,0 +1,145 @@
+"""What a person sees while a run goes on, and at its end."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cosim.metrics import UNITS
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from cosim.results import Result
+    from cosim.runner import Progress
+    from cosim.scenario import Scenario
+    from cosim.simulation import Simulation
+
+#: Where the output is no terminal, a plain line this often (simulated seconds).
+_PLAIN_LINE_EVERY_S = 1200
+
+_LABELS = {
+    "ttt_s": "total travel time (TTT)",
+    "cvv_pu": "cumulative voltage violation (CVV)",
+    "wct_min": "waiting + charging per EV (WCT)",
+    "mean_waiting_s": "mean waiting time per EV",
+    "mean_charging_s": "mean charging time per EV",
+    "mean_driving_s": "mean driving time per vehicle",
+    "min_voltage_pu": "lowest recorded voltage",
+    "energy_delivered_kwh": "energy from the chargers",
+    "grid_losses_kwh": "losses of the lines",
+}
+
+
+class ProgressDisplay:
+    """Progress and result on the terminal.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What runs.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, scenario: Scenario, *, quiet: bool) -> None:
+        self.scenario = scenario
+        self.console = Console(quiet=quiet, highlight=False)
+        self.live = Live(console=self.console, auto_refresh=False, transient=True) if self._is_terminal else None
+
+    @property
+    def _is_terminal(self) -> bool:
+        return self.console.is_terminal and not self.console.quiet
+
+    def __enter__(self) -> Self:
+        """Say what is being loaded."""
+        scenario = self.scenario
+        self.console.print(f"Loading scenario '{scenario.name}' ({scenario.recommender.name}) ...", style="dim")
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the progress line away."""
+        if self.live is not None:
+            self.live.stop()
+
+    def ready(self, simulation: Simulation) -> None:
+        """Say what was loaded."""
+        system, flow = simulation.system, simulation.power_flow
+        self.console.print(
+            f"{system.network.name}: {len(system.network.edges)} edges; {system.feeder.name}: "
+            f"{len(flow.bus_numbers)} buses ({flow.engine}); {len(system.stations)} stations, "
+            f"{sum(station.chargers for station in system.stations)} chargers; SUMO by {simulation.backend}"
+        )
+        if flow.engine_note:
+            self.console.print(f"note: {flow.engine_note}")
+
+    def update(self, progress: Progress) -> None:
+        """Show how far the run is."""
+        if self.live is not None:
+            self.live.update(Text(self._line(progress)), refresh=True)
+        elif progress.time_s % _PLAIN_LINE_EVERY_S == 0:
+            self.console.print(self._line(progress), soft_wrap=True)
+
+    def _line(self, progress: Progress) -> str:
+        hours, rest = divmod(progress.time_s, 3600)
+        factor = progress.time_s / progress.wall_s if progress.wall_s > 0 else 0.0
+        return (
+            f"{hours:02d}:{rest // 60:02d}:{rest % 60:02d} simulated | {progress.vehicles} vehicles, "
+            f"{progress.vehicles_left} to arrive | {progress.queued} queued, {progress.charging} charging | "
+            f"min {progress.min_voltage_pu:.3f} pu | {factor:,.0f} x real time"
+        )
+
+    def result(self, result: Result) -> None:
+        """Show the metrics, what went wrong, and where the tables are."""
+        summary = result.summary
+        table = Table(
+            title=f"{summary['scenario']}, {summary['recommender']}, seed {summary['seed']}", title_justify="left"
+        )
+        table.add_column("metric")
+        table.add_column("value", justify="right")
+        table.add_column("unit")
+        for name, value in result.metrics.items():
+            table.add_row(_LABELS.get(name, name), _number(value), UNITS.get(name, ""))
+        self.console.print(table)
+        counts = result.counts
+        self.console.print(
+            f"{counts['arrived']} of {counts['vehicles']} vehicles arrived, {counts['charged']} of {counts['evs']} EVs "
+            f"charged; {counts['decisions']} decisions, {counts['powerflows']} power flows; simulated "
+            f"{summary['steps']} s in {summary['wall_s']:.2f} s"
+        )
+        for warning in warnings_of(summary):
+            self.console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
+        self.console.print(f"run folder: {result.folder}", soft_wrap=True)
+
+
+def warnings_of(summary: dict[str, object]) -> list[str]:
+    """Return a sentence for everything about a run that a reader of its numbers must know."""
+    counts: dict[str, int] = summary["counts"]  # type: ignore[assignment]
+    sentences = {
+        "teleports": "{} times SUMO moved on a vehicle that stood still too long (teleport): the network was jammed",
+        "collisions": "{} collisions on the road",
+        "unreachable": "{} EVs could reach no station and drove on uncharged",
+        "missed_station": "{} EVs were teleported past their station and were not charged",
+        "nonconverged": "{} power flows have no solution with constant-power loads",
+        "collapsed": "in {} power flows loads below the collapse voltage were taken as constant impedances",
+    }
+    found = [f"{text.format(counts[name])}." for name, text in sentences.items() if counts[name]]
+    if summary["stop_reason"] == "time limit":
+        left = counts["vehicles"] - counts["arrived"]
+        found.append(f"the run stopped at simulation.time_limit_s with {left} vehicles still on their way.")
+    return found
+
+
+def _number(value: float) -> str:
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"

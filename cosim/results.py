@@ -1,0 +1,190 @@
+"""The run folder: written while the run goes on, read back as tables.
+
+Every write replaces a whole file by an atomic rename, so that a killed run leaves readable tables of what it had, and a
+summary that says ``"complete": false``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cosim.errors import ResultsError
+from cosim.metrics import decision_rewards, run_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from cosim.records import Records, TripLog
+    from cosim.scenario import RewardTable
+
+TABLES = ("trips", "stations", "buses", "lines", "decisions")
+_DECISION_COLUMNS = ["step", "time_s", "vehicle", "station", "reward", "cost"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's tables and summary.
+
+    Attributes
+    ----------
+    summary : dict
+        The content of ``summary.json``.
+    tables : dict of str to DataFrame
+        ``trips``, ``stations``, ``buses``, ``lines``, ``decisions``.
+    folder : Path or None
+        Where they are written.
+    """
+
+    summary: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+    folder: Path | None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics with their units in their names; ``cosim.metrics.run_metrics``."""
+        return dict(self.summary["metrics"])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of vehicles, decisions, power flows and incidents."""
+        return dict(self.summary["counts"])
+
+    @cached_property
+    def trips(self) -> pd.DataFrame:
+        """One row per vehicle."""
+        return self.tables["trips"]
+
+    @cached_property
+    def stations(self) -> pd.DataFrame:
+        """One row per recorded instant and station."""
+        return self.tables["stations"]
+
+    @cached_property
+    def buses(self) -> pd.DataFrame:
+        """One row per recorded instant and bus."""
+        return self.tables["buses"]
+
+    @cached_property
+    def lines(self) -> pd.DataFrame:
+        """One row per recorded instant and line."""
+        return self.tables["lines"]
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """One row per answered request."""
+        return self.tables["decisions"]
+
+
+def make_tables(trips: TripLog, records: Records, end_s: float, reward: RewardTable) -> dict[str, pd.DataFrame]:
+    """Make all tables of a run from what it has recorded so far."""
+    trip_table = trips.table(records.station_ids)
+    decisions = records.decision_table()
+    decisions["reward"] = decision_rewards(trip_table, decisions["time_s"].to_numpy(), end_s, reward)
+    return {"trips": trip_table, **records.tables(), "decisions": decisions[_DECISION_COLUMNS]}
+
+
+def make_metrics(tables: Mapping[str, pd.DataFrame], end_s: float) -> dict[str, float]:
+    """Return the metrics of a run's tables."""
+    return run_metrics(tables["trips"], tables["decisions"], tables["buses"], tables["lines"], end_s)
+
+
+class RunFolder:
+    """Writes one run.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; it is made here.
+    overwrite : bool
+        Allow a folder that exists; the files of an earlier run in it are replaced.
+
+    Raises
+    ------
+    ResultsError
+        If the folder exists or cannot be written.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self.path = path
+        try:
+            if path.exists() and not path.is_dir():
+                raise ResultsError(f"--out {path}: this is a file, not a folder.")
+            if path.exists() and any(path.iterdir()) and not overwrite:
+                raise ResultsError(f"--out {path}: the folder exists already; choose another or add --overwrite.")
+            path.mkdir(parents=True, exist_ok=True)
+            for name in ("summary.json", "scenario.toml", *(f"{table}.parquet" for table in TABLES)):
+                (path / name).unlink(missing_ok=True)
+            probe = path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ResultsError(f"--out {path}: the folder cannot be written ({error.strerror}).") from error
+
+    def write_scenario(self, toml: str) -> None:
+        """Write ``scenario.toml``."""
+        self._replace("scenario.toml", toml.encode())
+
+    def write(self, tables: Mapping[str, pd.DataFrame], summary: Mapping[str, Any]) -> None:
+        """Write all tables, then the summary."""
+        for name, table in tables.items():
+            temporary = self.path / f".{name}.parquet"
+            try:
+                pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary, compression="zstd")
+                os.replace(temporary, self.path / f"{name}.parquet")  # noqa: PTH105
+            except OSError as error:
+                raise ResultsError(f"{self.path / name}.parquet cannot be written: {error}.") from error
+        text = json.dumps(_plain(summary), indent=2, allow_nan=False)
+        self._replace("summary.json", f"{text}\n".encode())
+
+    def _replace(self, name: str, content: bytes) -> None:
+        temporary = self.path / f".{name}"
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, self.path / name)  # noqa: PTH105
+        except OSError as error:
+            raise ResultsError(f"{self.path / name} cannot be written: {error.strerror}.") from error
+
+
+def _plain(value: Any) -> Any:
+    """Replace NaN and infinity, which JSON does not know, by null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def read_result(folder: str | Path) -> Result:
+    """Read a run folder.
+
+    Parameters
+    ----------
+    folder : path
+        What ``--out`` named, or the default folder that the run printed.
+
+    Raises
+    ------
+    ResultsError
+        If it is not a run folder or a table is missing or broken.
+    """
+    path = Path(folder)
+    summary_file = path / "summary.json"
+    if not summary_file.is_file():
+        raise ResultsError(f"{path}: not a run folder (there is no summary.json).")
+    try:
+        summary = json.loads(summary_file.read_text(encoding="utf-8"))
+        tables = {name: pq.read_table(path / f"{name}.parquet").to_pandas() for name in TABLES}
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ResultsError(f"{path}: the run folder cannot be read: {error}.") from error
+    return Result(summary, tables, path)

@@ -1,0 +1,242 @@
+"""One run from scenario to result: the loop, a recommender and a run folder put together."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosim import registry
+from cosim._version import __version__
+from cosim.errors import CosimError
+from cosim.randomness import stream
+from cosim.results import Result, RunFolder, make_metrics, make_tables
+from cosim.scenario import Scenario, to_toml
+from cosim.scenario_file import load_scenario
+from cosim.simulation import Simulation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cosim.control import Recommender
+    from cosim.coupling import CoupledSystem
+
+#: At most this share of the wall time goes into writing tables while the run goes on.
+_WRITING_SHARE = 0.05
+_SHORTEST_WRITE_GAP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    time_s : int
+        Simulated time.
+    vehicles : int
+        On the road or at a station.
+    vehicles_left : int
+        Not arrived yet.
+    queued, charging : int
+        Over all stations.
+    min_voltage_pu : float
+        Lowest bus at the last recorded instant.
+    wall_s : float
+        Since the run began.
+    """
+
+    time_s: int
+    vehicles: int
+    vehicles_left: int
+    queued: int
+    charging: int
+    min_voltage_pu: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who wants to see a run.
+
+    Attributes
+    ----------
+    ready : callable, optional
+        Called with the ``Simulation`` once network, feeder and stations are loaded.
+    progress : callable, optional
+        Called with a ``Progress`` at every recorded instant.
+    """
+
+    ready: Callable[[Simulation], None] | None = None
+    progress: Callable[[Progress], None] | None = None
+
+
+def run(
+    scenario: Scenario | str | Path = "nguyen-dupuis",
+    *,
+    recommender: Recommender | str | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    gui: bool = False,
+    system: CoupledSystem | None = None,
+    watch: Watch | None = None,
+) -> Result:
+    """Simulate a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario, str or Path
+        A scenario, or what ``load_scenario`` takes.
+    recommender : Recommender or str, optional
+        An object of one's own, or a plug-in's name; the scenario's if left out.
+    seed : int, optional
+        Replaces the scenario's.
+    out : path, optional
+        Run folder to write; without it nothing is written.
+    overwrite : bool
+        Allow a folder that exists.
+    gui : bool
+        Show SUMO's window.
+    system : CoupledSystem, optional
+        Network, feeder and stations if they are loaded already.
+    watch : Watch, optional
+        Who wants to see what happens meanwhile.
+
+    Returns
+    -------
+    Result
+        Tables, metrics and counts.
+
+    Raises
+    ------
+    InputError
+        If scenario, plug-in or folder cannot be used.
+    SimulatorError, PowerFlowError
+        If the run cannot go on. What it had is written first, as for ``KeyboardInterrupt``.
+    """
+    resolved = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+    changes: dict[str, Any] = {}
+    if seed is not None:
+        changes["simulation"] = resolved.simulation.model_copy(update={"seed": seed})
+    if isinstance(recommender, str) and recommender != resolved.recommender.name:
+        registry.load("recommender", recommender, where="recommender")
+        changes["recommender"] = type(resolved.recommender)(name=recommender)
+    resolved = resolved.model_copy(update=changes)
+    agent = recommender if recommender is not None and not isinstance(recommender, str) else make_recommender(resolved)
+    folder = RunFolder(Path(out), overwrite=overwrite) if out is not None else None
+    with Simulation(resolved, system=system, gui=gui) as simulation:
+        if watch is not None and watch.ready is not None:
+            watch.ready(simulation)
+        name = resolved.recommender.name if agent is not recommender else type(agent).__name__
+        return _Run(simulation, agent, name, folder, watch or Watch()).go()
+
+
+def make_recommender(scenario: Scenario) -> Recommender:
+    """Make the recommender that a scenario names."""
+    table = scenario.recommender
+    agent: Recommender = registry.instantiate(
+        "recommender", table.name, table.options, where=f"{scenario.name}: [recommender]"
+    )
+    return agent
+
+
+class _Run:
+    """The run in progress: asks, answers, reports, writes."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        recommender: Recommender,
+        name: str,
+        folder: RunFolder | None,
+        watch: Watch,
+    ) -> None:
+        self.simulation = simulation
+        self.recommender = recommender
+        self.name = name
+        self.folder = folder
+        self.watch = watch
+        self.began = time.perf_counter()
+        self.last_write = self.began
+        self.write_gap_s = _SHORTEST_WRITE_GAP_S
+
+    def go(self) -> Result:
+        simulation = self.simulation
+        info = simulation.reset()
+        simulation.on_record = self._recorded
+        if self.folder is not None:
+            self.folder.write_scenario(to_toml(simulation.scenario))
+            self._write()
+        self.recommender.reset(info, stream(simulation.seed, "recommender"))
+        try:
+            while (request := simulation.advance()) is not None:
+                simulation.answer(self.recommender.recommend(request, simulation.observe(request)))
+        except (CosimError, KeyboardInterrupt):
+            # What the run had is worth keeping; the summary says that it is not complete.
+            self._write()
+            raise
+        return self._write()
+
+    def _recorded(self) -> None:
+        now = time.perf_counter()
+        if self.watch.progress is not None:
+            state = self.simulation.state
+            self.watch.progress(
+                Progress(
+                    time_s=self.simulation.now_s,
+                    vehicles=self.simulation.vehicles_present,
+                    vehicles_left=len(self.simulation.demand) - state.arrived,
+                    queued=sum(state.stations.queued),
+                    charging=sum(state.stations.charging),
+                    min_voltage_pu=state.records.last_minimum_pu(),
+                    wall_s=now - self.began,
+                )
+            )
+        if self.folder is not None and now - self.last_write > self.write_gap_s:
+            self._write()
+            self.last_write = time.perf_counter()
+            self.write_gap_s = max(_SHORTEST_WRITE_GAP_S, (self.last_write - now) / _WRITING_SHARE)
+
+    def _write(self) -> Result:
+        simulation = self.simulation
+        end_s = simulation.end_s
+        tables = make_tables(simulation.state.trips, simulation.state.records, end_s, simulation.scenario.reward)
+        summary = self._summary(make_metrics(tables, end_s))
+        if self.folder is not None:
+            self.folder.write(tables, summary)
+        return Result(summary, tables, self.folder.path if self.folder is not None else None)
+
+    def _summary(self, metrics: dict[str, float]) -> dict[str, Any]:
+        simulation = self.simulation
+        scenario = simulation.scenario
+        controllers = {
+            station.id: scenario.controller[station.id].name if station.id in scenario.controller else "uncontrolled"
+            for station in scenario.station
+        }
+        return {
+            "scenario": scenario.name,
+            "network": simulation.system.network.name,
+            "grid": simulation.system.feeder.name,
+            "recommender": self.name,
+            "controllers": controllers,
+            "seed": simulation.seed,
+            "backend": simulation.backend,
+            "complete": simulation.stop_reason != "not finished",
+            "stop_reason": simulation.stop_reason,
+            "steps": int(simulation.end_s),
+            "wall_s": round(time.perf_counter() - self.began, 3),
+            "power_flow_engine": simulation.power_flow.engine,
+            "versions": _versions(),
+            "metrics": metrics,
+            "counts": simulation.counts(),
+        }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("eclipse-sumo", "pandapower", "lightsim2grid", "numpy", "pyarrow")
+    found = {package: metadata.version(package) for package in packages}
+    return {"cosim": __version__, "python": platform.python_version(), **found}

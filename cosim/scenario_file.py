@@ -1,0 +1,211 @@
+"""Reading a scenario: shipped name or TOML file, overrides, and one clear sentence for every fault."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from cosim import registry
+from cosim.errors import InputError, nearest_name
+from cosim.scenario import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
+
+#: Digits and underscores, which TOML would read as one number.
+_BARE_WORD = re.compile(r"\w*_\w*")
+#: Tables whose string shorthand means their ``name``: ``grid="ieee69"``.
+_NAMED_TABLES = ("network", "grid", "recommender")
+#: Tables that may name a file, relative to the scenario file.
+_FILE_TABLES = ("network", "grid")
+
+
+def load_scenario(source: str | Path, **overrides: Any) -> Scenario:
+    """Read a scenario and check everything that needs no simulator.
+
+    Parameters
+    ----------
+    source : str or Path
+        A shipped scenario's name (``"nguyen-dupuis"``) or the path of a TOML file.
+    **overrides
+        Values that replace the file's: ``seed=3``, ``grid="ieee69"``, ``recommender="nearest"``, whole or partial
+        tables ``fleet={"ev_share": 0.3}``, or dotted keys ``**{"fleet.ev_share": 0.3, "station.CS1.bus": 18}``.
+
+    Returns
+    -------
+    Scenario
+        Frozen; paths in it are absolute.
+
+    Raises
+    ------
+    InputError
+        With one sentence for every fault.
+    """
+    path = _locate(source)
+    label = str(source)
+    data = _read(path, label)
+    data.setdefault("name", path.stem)
+    for table in _FILE_TABLES:
+        _make_absolute(data, table, path.parent)
+    overridden = set()
+    for key, value in overrides.items():
+        overridden.add(_override(data, "simulation.seed" if key == "seed" else key, value, label))
+    for table in _FILE_TABLES:
+        _make_absolute(data, table, Path.cwd())
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        # A station with a fault of its own makes pydantic also report that too few stations are left.
+        details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
+        faults = [_sentence(detail, label, overridden, data) for detail in details]
+        raise InputError(list(dict.fromkeys(faults))) from None
+
+
+def _locate(source: str | Path) -> Path:
+    text = str(source)
+    if text in registry.names("scenario"):
+        return Path(registry.load("scenario", text))
+    path = Path(text)
+    if path.is_file():
+        return path.resolve()
+    if path.suffix or "/" in text:
+        what = "is a folder, not a scenario file" if path.is_dir() else "does not exist"
+        raise InputError(f"{text}: the scenario file {what}.")
+    raise InputError(
+        f"unknown scenario '{text}'; {nearest_name(text, registry.names('scenario'))}, or the path of a TOML file."
+    )
+
+
+def _read(path: Path, label: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{label}: not valid TOML: {error}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{label}: cannot be read: {error}.") from None
+
+
+def _make_absolute(data: dict[str, Any], table: str, folder: Path) -> None:
+    entry = data.get(table)
+    if isinstance(entry, dict) and isinstance(entry.get("file"), str):
+        entry["file"] = str((folder / Path(entry["file"]).expanduser()).resolve())
+
+
+def _override(data: dict[str, Any], key: str, value: Any, label: str) -> str:
+    """Put one override into the raw tables; return its dotted key."""
+    if key in _NAMED_TABLES and isinstance(value, str):
+        # Another plug-in: the options and the file of the old one do not belong to it.
+        kept = {k: v for k, v in data.get(key, {}).items() if k not in {"name", "file"}} if key == "grid" else {}
+        data[key] = kept | {"name": value}
+        return f"{key}.name"
+    *tables, last = key.split(".")
+    target: Any = data
+    for depth, part in enumerate(tables):
+        if isinstance(target, dict):
+            target = target.setdefault(part, {})
+        elif isinstance(target, list):
+            target = _station_entry(target, part, f"{label}: --set {key}")
+        if not isinstance(target, dict | list):
+            raise InputError(f"{label}: --set {key}: '{'.'.join(tables[: depth + 1])}' is not a table.")
+    if isinstance(target, list):
+        raise InputError(f"{label}: --set {key}: name the station first, as in station.CS1.{last}.")
+    if isinstance(value, dict) and isinstance(target.get(last), dict):
+        target[last] = target[last] | value
+    else:
+        target[last] = value
+        if key in {f"{table}.{other}" for table in _FILE_TABLES for other in ("name", "file")}:
+            target.pop("file" if last == "name" else "name", None)
+    return key
+
+
+def _station_entry(stations: list[Any], name: str, where: str) -> dict[str, Any]:
+    for entry in stations:
+        if isinstance(entry, dict) and entry.get("id") == name:
+            return entry
+    ids = [str(entry.get("id")) for entry in stations if isinstance(entry, dict)]
+    raise InputError(f"{where}: unknown station '{name}'; {nearest_name(name, ids)}.")
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split ``key.path=value`` of ``--set``; the value is read as TOML, a bare word as a string.
+
+    A bare word with an underscore is a string too, since the edge ``6_7`` is no number here although it is in TOML.
+
+    Raises
+    ------
+    InputError
+        If there is no ``=`` or no key.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise InputError(f"--set {text}: expected key.path=value, such as fleet.ev_share=0.3.")
+    if _BARE_WORD.fullmatch(value):
+        return key.strip(), value
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def _sentence(detail: ErrorDetails, label: str, overridden: set[str], data: Mapping[str, Any]) -> str:
+    """Say one fault: file, table and key, what was found, what is allowed."""
+    location = detail["loc"]
+    where = f"{label}: {_place(location, data)}"
+    if ".".join(str(part) for part in location) in overridden:
+        where += " (set on the command line)"
+    found = detail["input"]
+    match detail["type"]:
+        case "extra_forbidden":
+            allowed = _fields_at(location[:-1])
+            return f"{where}: unknown key; {nearest_name(str(location[-1]), allowed)}."
+        case "missing":
+            return f"{where}: required, but missing."
+        case "value_error":
+            return f"{where}: {str(detail['ctx']['error']).rstrip('.')}."
+        case _:
+            expectation = detail["msg"][:1].lower() + detail["msg"][1:]
+            return f"{where}: found {found!r}; {expectation}."
+
+
+def _place(location: tuple[int | str, ...], data: Mapping[str, Any]) -> str:
+    """Write a location as TOML shows it: ``[fleet] ev_share``, ``[[station]] CS1 chargers``."""
+    if not location:
+        return "the file"
+    table, *rest = location
+    if table == "station":
+        if not rest:
+            return "[[station]]"
+        entries = data.get("station")
+        index = rest[0]
+        name = f"number {index}"
+        if isinstance(entries, list) and isinstance(index, int) and isinstance(entries[index], dict):
+            name = f"'{entries[index].get('id', f'number {index + 1}')}'"
+        return " ".join([f"[[station]] {name}", *(str(part) for part in rest[1:2])])
+    if table == "controller" and rest:
+        return " ".join([f"[controller.{rest[0]}]", *(str(part) for part in rest[1:2])])
+    if not _is_table(str(table)):
+        return str(table)
+    return " ".join([f"[{table}]", *(str(part) for part in rest[:1])])
+
+
+def _is_table(name: str) -> bool:
+    field = Scenario.model_fields.get(name)
+    return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys allowed at a place of the scenario."""
+    model: type[BaseModel] = Scenario
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue
+        candidates = [field.annotation, *get_args(field.annotation)]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+    return list(model.model_fields)

@@ -1,0 +1,540 @@
+"""THE loop: traffic, stations, recommender, droop and feeder in lockstep.
+
+Data flow of one instant ``t`` (whole seconds; between instants everything is exact, see ``cosim.charging``)::
+
+    SUMO steps < t --> arrivals --> queues --> chargers --> done: back onto the road     (_step)
+    requests at t  --> recommender --> vehicle is routed to its station                  (advance / answer)
+    controllers at t --> powers; droop cap of the interval that begins at t              (_control)
+    station loads  --> power flow --> recorded voltages                                  (_record)
+
+The feedback is declared causal here and nowhere else: the cap of control interval k+1 follows from the voltage at the
+peak-load instant of interval k (the paper's Eq. 13 read literally would need the future). The cost of a decision is
+that of the peak-load instant between its request and the next one.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import copy
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from cosim import registry
+from cosim.charging.droop import station_caps_kw
+from cosim.charging.session import battery_need_kwh
+from cosim.charging.stations import Arrival, ChargingStations
+from cosim.control import Request
+from cosim.coupling import CoupledSystem, couple
+from cosim.errors import CosimError, SimulatorError
+from cosim.grid.powerflow import PowerFlow, PowerFlowSolution
+from cosim.observation import Observation, system_info
+from cosim.randomness import stream, sumo_seed
+from cosim.records import Records, TripLog
+from cosim.traffic.demand import random_demand
+from cosim.traffic.files import write_stations, write_trips
+from cosim.traffic.stepper import TrafficOptions, TrafficStepper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from cosim.control import SiteController, SystemInfo
+    from cosim.scenario import Scenario
+
+StopReason = Literal["all arrived", "time limit", "not finished"]
+#: Quiet seconds crossed in one call at most, when stepping by event.
+_LONGEST_CHUNK_S = 10
+
+
+@dataclass(slots=True)
+class LoopState:
+    """Everything of a run that changes and is not inside SUMO; copied whole for a checkpoint."""
+
+    stations: ChargingStations
+    trips: TripLog
+    records: Records
+    en_route: list[int]
+    #: Where each vehicle that asked is: its station while it drives there, then -1.
+    heading_for: dict[int, int]
+    next_ev: int = 0
+    arrived: int = 0
+    charged: int = 0
+    powerflows: int = 0
+    nonconverged: int = 0
+    collapsed: int = 0
+    unreachable: int = 0
+    missed_station: int = 0
+    #: The instant whose control and recording are already done.
+    controlled_s: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A run at one instant: SUMO's saved state and a copy of the loop's own."""
+
+    time_s: int
+    sumo_state: Path
+    loop: LoopState
+
+
+class Simulation:
+    """One run of a scenario, advanced from request to request.
+
+    Life cycle::
+
+        with Simulation(scenario) as simulation:
+            simulation.reset(seed=0)
+            while (request := simulation.advance()) is not None:
+                simulation.answer(recommender.recommend(request, simulation.observe(request)))
+
+    ``reset`` may be called again at any time.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to simulate.
+    system : CoupledSystem, optional
+        Network, feeder and stations if they are loaded already.
+    gui : bool
+        Show SUMO's window (TraCI only).
+
+    Raises
+    ------
+    InputError
+        If network, feeder or a station's place cannot be used.
+    """
+
+    def __init__(self, scenario: Scenario, *, system: CoupledSystem | None = None, gui: bool = False) -> None:
+        self.scenario = scenario
+        self.system = system or couple(scenario)
+        buses = [station.bus for station in self.system.stations]
+        self.power_flow = PowerFlow(
+            self.system.feeder,
+            buses,
+            base_load_scale=scenario.grid.base_load_scale,
+            on_collapse=scenario.grid.on_collapse,
+            collapse_voltage_pu=scenario.grid.collapse_voltage_pu,
+        )
+        row = {int(number): i for i, number in enumerate(self.power_flow.bus_numbers)}
+        self._station_rows = np.array([row[bus] for bus in buses], dtype=np.int64)
+        simulation = scenario.simulation
+        self.backend: Literal["libsumo", "traci"] = "traci" if gui else simulation.backend
+        self.by_event = simulation.stepping == "event" or (
+            simulation.stepping == "auto" and self.backend == "traci" and not gui
+        )
+        self._gui = gui
+        self._folder = tempfile.TemporaryDirectory(prefix="cosim-")
+        self._traffic: TrafficStepper | None = None
+        self._limit_s = simulation.time_limit_s
+        self._sumo_incidents = {"teleports": 0, "collisions": 0}
+        self.stop_reason: StopReason = "not finished"
+        #: Called after every recorded instant; progress and partial results hang here.
+        self.on_record: Callable[[], None] | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close SUMO."""
+        self.close()
+
+    # ---- life cycle
+
+    def reset(self, seed: int | None = None) -> SystemInfo:
+        """Begin a new run.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Seed of demand, traffic and everything else; the scenario's if left out.
+
+        Returns
+        -------
+        SystemInfo
+            What the recommender is told.
+        """
+        self.seed = self.scenario.simulation.seed if seed is None else seed
+        scenario, system = self.scenario, self.system
+        demand = random_demand(scenario, system.network, stream(self.seed, "demand"))
+        folder = Path(self._folder.name)
+        write_trips(folder / "trips.rou.xml", demand, system.network)
+        self._evs = [int(i) for i in np.flatnonzero(demand.is_ev)]
+        write_stations(folder / "stations.add.xml", system.stations, capacity=len(self._evs))
+        self.demand = demand
+        self._vehicle_index = {vehicle: i for i, vehicle in enumerate(demand.vehicle)}
+        self._depart_s = [int(time_s) for time_s in demand.depart_s]
+        self._destination = [int(edge) for edge in demand.destination]
+        self.state = LoopState(
+            stations=ChargingStations(
+                system.stations,
+                self._controllers(),
+                efficiency=scenario.fleet.efficiency,
+                vehicle_max_power_kw=scenario.fleet.max_power_kw,
+                cap_kw=scenario.droop.max_power_kw,
+            ),
+            trips=TripLog(demand),
+            records=Records(
+                [station.id for station in system.stations],
+                self.power_flow.bus_numbers.tolist(),
+                self.power_flow.line_numbers.tolist(),
+            ),
+            en_route=[0] * len(system.stations),
+            heading_for={},
+        )
+        self._begin_traffic()
+        return system_info(scenario, system, self.power_flow)
+
+    def _controllers(self) -> dict[int, SiteController]:
+        tables = self.scenario.controller
+        return {
+            m: registry.instantiate(
+                "controller",
+                tables[station.id].name,
+                tables[station.id].options,
+                where=f"{self.scenario.name}: [controller.{station.id}]",
+            )
+            for m, station in enumerate(self.system.stations)
+            if station.id in tables
+        }
+
+    def _begin_traffic(self, state: Path | None = None) -> None:
+        simulation = self.scenario.simulation
+        options = TrafficOptions(
+            backend=self.backend,
+            by_event=self.by_event,
+            gui=self._gui,
+            seed=sumo_seed(self.seed),
+            routing=simulation.routing,
+            rerouting_interval_s=simulation.rerouting_interval_s,
+            teleport_s=simulation.teleport_s,
+        )
+        if self._traffic is None:
+            self._traffic = TrafficStepper(self.system.network, Path(self._folder.name), options)
+        self._traffic.options = options
+        self._traffic.start(state)
+        self.stop_reason = "not finished"
+
+    @property
+    def traffic(self) -> TrafficStepper:
+        """The running traffic simulator."""
+        if self._traffic is None:
+            raise CosimError("the simulation has not begun; call reset() first.")
+        return self._traffic
+
+    @property
+    def now_s(self) -> int:
+        """The present instant."""
+        return self.traffic.time_s
+
+    @property
+    def vehicles_present(self) -> int:
+        """Vehicles whose departure is due and that have not arrived."""
+        return bisect.bisect_left(self._depart_s, self.now_s) - self.state.arrived
+
+    def close(self) -> None:
+        """End SUMO and remove scratch files; may be called twice."""
+        if self._traffic is not None:
+            self._traffic.close()
+        self._folder.cleanup()
+
+    def checkpoint(self, path: Path) -> Checkpoint:
+        """Save the run at this instant; :meth:`restore` continues it bit-exactly.
+
+        Parameters
+        ----------
+        path : Path
+            Where SUMO writes its state, such as ``warm.xml.gz``.
+
+        Raises
+        ------
+        CosimError
+            If quiet seconds are crossed in one call: then arrivals are known exactly only after the run.
+        """
+        if self.by_event:
+            raise CosimError("a checkpoint needs simulation.stepping = 'second'.")
+        self.traffic.save_state(path)
+        return Checkpoint(self.now_s, path, copy.deepcopy(self.state))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint of the same run (same scenario and seed)."""
+        self.state = copy.deepcopy(checkpoint.loop)
+        self._begin_traffic(checkpoint.sumo_state)
+
+    # ---- the loop
+
+    def advance(self) -> Request | None:
+        """Run until the next charging request.
+
+        Returns
+        -------
+        Request or None
+            None at the end of the run.
+
+        Raises
+        ------
+        SimulatorError
+            If SUMO died.
+        PowerFlowError
+            If the feeder collapsed and the scenario says to stop there.
+        """
+        while True:
+            request = self._request()
+            if request is not None:
+                return request
+            if self._ended():
+                self._finish()
+                return None
+            self._control()
+            self._step()
+
+    def answer(self, station: int) -> None:
+        """Send the vehicle that asked to a station.
+
+        Parameters
+        ----------
+        station : int
+            Its position in ``system.stations``.
+
+        Raises
+        ------
+        CosimError
+            If there is no such station or it cannot be reached.
+        """
+        state, i = self.state, self._evs[self.state.next_ev]
+        view = self._view
+        if not 0 <= station < len(self.system.stations) or not view.reachable[station]:
+            valid = [info.id for info, ok in zip(self.system.stations, view.reachable, strict=True) if ok]
+            raise CosimError(
+                f"the recommender chose station {station} for vehicle {view.request.vehicle}; valid are the positions "
+                f"of {', '.join(valid)} among {len(self.system.stations)} stations."
+            )
+        self.traffic.add_request(view.request.vehicle, view.request.edge, self.system.stations[station].edge, station)
+        self._close_decision()
+        state.records.decisions.append((view.request.time_s, view.request.vehicle, station))
+        state.trips.station[i] = station
+        state.trips.request_s[i] = float(view.request.time_s)
+        state.trips.soc_request[i] = view.request.soc
+        state.en_route[station] += 1
+        state.heading_for[i] = station
+        state.next_ev += 1
+
+    def observe(self, request: Request) -> Observation:
+        """Return the system as the recommender sees it for the request that was raised last."""
+        if request is not self._view.request:
+            raise CosimError(f"the request of vehicle {request.vehicle} is over.")
+        return self._view
+
+    def _request(self) -> Request | None:
+        """Return the next request of this second, if there is one."""
+        state, now_s = self.state, self.traffic.time_s
+        while state.next_ev < len(self._evs) and self._depart_s[self._evs[state.next_ev]] == now_s:
+            i = self._evs[state.next_ev]
+            request = Request(
+                step=len(state.records.decisions),
+                time_s=now_s,
+                vehicle=self.demand.vehicle[i],
+                edge=int(self.demand.origin[i]),
+                destination=self._destination[i],
+                soc=float(self.demand.soc_start[i]),
+            )
+            self._view = Observation(request, self.system, state.stations, state.en_route, self.traffic)
+            if self._view.reachable.any():
+                return request
+            # No station can be reached from here: counted, and the vehicle drives on uncharged.
+            self.traffic.add_trip(request.vehicle, request.edge, request.destination)
+            state.unreachable += 1
+            state.next_ev += 1
+        return None
+
+    def _ended(self) -> bool:
+        if self.state.arrived == len(self.demand):
+            self.stop_reason = "all arrived"
+        elif self.now_s >= self._limit_s:
+            self.stop_reason = "time limit"
+        return self.stop_reason != "not finished"
+
+    def _step(self) -> None:
+        """Advance SUMO to the next instant at which something can happen, and settle the stations up to then."""
+        state, traffic = self.state, self.traffic
+        until_s = self._horizon() if self.by_event else traffic.time_s + 1
+        happenings = traffic.advance(until_s)
+        arrivals: list[Arrival] = []
+        if happenings is not None:
+            for vehicle in happenings.entered:
+                self._entered(vehicle)
+            arrivals = [self._stationed(time_s, vehicle) for time_s, vehicle in happenings.stationed]
+            for time_s, vehicle in happenings.arrived:
+                self._arrived(time_s, vehicle)
+        for plug_out_s, _, session in state.stations.settle(until_s, arrivals):
+            i, trips = session.vehicle, state.trips
+            trips.plug_in_s[i] = session.plug_in_s
+            trips.plug_out_s[i] = plug_out_s
+            trips.energy_kwh[i] = session.drawn_kwh
+            charged_kwh = self.scenario.fleet.efficiency * session.drawn_kwh
+            trips.soc_end[i] = trips.soc_plug_in[i] + charged_kwh / self.scenario.fleet.battery_kwh
+            state.charged += 1
+            traffic.send_on(self.demand.vehicle[i], self._destination[i])
+
+    def _horizon(self) -> int:
+        """Return the next whole second at which anybody but SUMO has to act."""
+        state, now_s, scenario = self.state, self.now_s, self.scenario
+        candidates = [now_s + _LONGEST_CHUNK_S, self._limit_s]
+        if state.next_ev < len(self._evs):
+            candidates.append(self._depart_s[self._evs[state.next_ev]])
+        periods = [scenario.simulation.record_interval_s, scenario.droop.control_interval_s]
+        periods += [math.ceil(period_s) for period_s in state.stations.periods_s]
+        candidates += [now_s - now_s % period_s + period_s for period_s in periods]
+        end_s = state.stations.next_end_s()
+        if end_s < math.inf:
+            candidates.append(math.ceil(end_s))
+        # A vehicle that arrives within the chunk must not be done within it: by then it should be back on the road.
+        for i in state.heading_for:
+            need_kwh = self._need_kwh(self._soc(i, 0.0))
+            candidates.append(now_s + int(need_kwh * 3600 / scenario.fleet.max_power_kw / scenario.fleet.efficiency))
+        return max(now_s + 1, min(candidates))
+
+    # ---- what happens to a vehicle
+
+    def _entered(self, vehicle: str) -> None:
+        """Note the length of the way ahead; unless it leads to a station, the vehicle keeps this route to its end."""
+        i = self._vehicle_index[vehicle]
+        if i not in self.state.heading_for:
+            self.state.trips.distance_m[i] = self.traffic.route_m(vehicle, self._destination[i])
+
+    def _stationed(self, time_s: int, vehicle: str) -> Arrival:
+        """Hand a vehicle that left the road over to its station."""
+        state, i = self.state, self._vehicle_index[vehicle]
+        station = state.heading_for.pop(i)
+        state.en_route[station] -= 1
+        driven_m = self.traffic.driven_m(vehicle)
+        soc = self._soc(i, driven_m)
+        state.trips.distance_m[i] = driven_m
+        state.trips.arrival_station_s[i] = float(time_s)
+        state.trips.soc_plug_in[i] = soc
+        return Arrival(float(time_s), i, station, self._need_kwh(soc))
+
+    def _arrived(self, time_s: int, vehicle: str) -> None:
+        """Note the end of a trip."""
+        state, i = self.state, self._vehicle_index[vehicle]
+        state.trips.arrive_s[i] = float(time_s)
+        state.arrived += 1
+        if i in state.heading_for:
+            # SUMO teleported it past its station, so that it ended there uncharged: counted, not hidden.
+            state.en_route[state.heading_for.pop(i)] -= 1
+            state.missed_station += 1
+
+    def _soc(self, i: int, driven_m: float) -> float:
+        """Return a vehicle's state of charge after driving (paper, Eq. 7-8)."""
+        fleet = self.scenario.fleet
+        used_kwh = fleet.consumption_kwh_per_km * driven_m / 1000.0
+        return float(self.demand.soc_start[i]) - used_kwh / fleet.battery_kwh
+
+    def _need_kwh(self, soc: float) -> float:
+        fleet = self.scenario.fleet
+        return battery_need_kwh(soc, fleet.target_soc, fleet.battery_kwh)
+
+    # ---- control, power flow, records
+
+    def _control(self) -> None:
+        """Run the controllers and the droop, and record, if this instant is due for it."""
+        now_s, state = self.now_s, self.state
+        if state.controlled_s == now_s:
+            return
+        state.controlled_s = now_s
+        state.stations.run_controllers(now_s)
+        if now_s and now_s % self.scenario.droop.control_interval_s == 0:
+            solution = self._solve(state.stations.take_peak("interval", now_s))
+            caps_kw = station_caps_kw(solution.vm_pu, self._station_rows, self.scenario.droop)
+            state.stations.set_caps(caps_kw, now_s)
+        if now_s % self.scenario.simulation.record_interval_s == 0:
+            self._record()
+
+    def _record(self) -> None:
+        stations = self.state.stations
+        solution = self._solve(stations.load_kw)
+        self.state.records.add_instant(
+            self.now_s,
+            {
+                "queued": list(stations.queued),
+                "charging": list(stations.charging),
+                "en_route": list(self.state.en_route),
+                "power_kw": list(stations.load_kw),
+                "cap_kw": stations.caps_kw,
+            },
+            solution,
+            self.power_flow.branch_results(solution),
+        )
+        if self.on_record is not None:
+            self.on_record()
+
+    def _solve(self, power_kw: list[float] | tuple[float, ...]) -> PowerFlowSolution:
+        solution = self.power_flow.solve(power_kw)
+        self.state.powerflows += 1
+        self.state.nonconverged += not solution.converged
+        self.state.collapsed += solution.collapsed
+        return solution
+
+    def _close_decision(self) -> None:
+        """End the decision step that is open: solve its peak-load instant and note its cost (paper, Eq. 27)."""
+        records = self.state.records
+        peak_kw = self.state.stations.take_peak("decision", self.now_s)
+        if len(records.costs) < len(records.decisions):
+            records.costs.append(self._cost(self._solve(peak_kw)))
+
+    def _cost(self, solution: PowerFlowSolution) -> float:
+        kind, grid = self.scenario.reward.cost, self.scenario.grid
+        if kind == "band":
+            vm_pu = solution.vm_pu[~np.isnan(solution.vm_pu)]
+            outside = np.maximum(grid.band_low_pu - vm_pu, vm_pu - grid.band_high_pu)
+            return float(np.maximum(outside, 0.0).mean())
+        deviation_pu = solution.deviation_pu()
+        return deviation_pu - self.power_flow.no_load.deviation_pu() if kind == "excess" else deviation_pu
+
+    def _finish(self) -> None:
+        self._close_decision()
+        self._sumo_incidents = self.traffic.incidents()
+        if self.by_event:
+            self.traffic.close()
+            for vehicle, (time_s, distance_m) in self.traffic.exact_arrivals().items():
+                i = self._vehicle_index[vehicle]
+                self.state.trips.arrive_s[i] = float(time_s)
+                if math.isnan(self.state.trips.distance_m[i]):
+                    self.state.trips.distance_m[i] = distance_m
+
+    # ---- results
+
+    @property
+    def end_s(self) -> float:
+        """When the last vehicle was gone, or the present instant."""
+        if self.stop_reason == "all arrived":
+            return max(self.state.trips.arrive_s, default=0.0)
+        return float(self.now_s)
+
+    def counts(self) -> dict[str, int]:
+        """Count vehicles, decisions, power flows and everything that went wrong."""
+        state = self.state
+        if self.stop_reason == "not finished" and self._traffic is not None:
+            with contextlib.suppress(SimulatorError):  # SUMO is gone: the last known numbers stand
+                self._sumo_incidents = self.traffic.incidents()
+        return {
+            "vehicles": len(self.demand),
+            "evs": len(self._evs),
+            "arrived": state.arrived,
+            "charged": state.charged,
+            "decisions": len(state.records.decisions),
+            "powerflows": state.powerflows,
+            "nonconverged": state.nonconverged,
+            "collapsed": state.collapsed,
+            "unreachable": state.unreachable,
+            "missed_station": state.missed_station,
+            **self._sumo_incidents,
+        }

@@ -1,0 +1,1 @@
+"""Road network, demand and the traffic simulator SUMO."""

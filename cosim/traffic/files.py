@@ -1,0 +1,76 @@
+"""SUMO's input files of one run: the trips of the vehicles that never charge, and the stations as parking areas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from cosim.control import StationInfo
+    from cosim.traffic.demand import Demand
+    from cosim.traffic.network import RoadNetwork
+
+#: Length of the strip beside the road where a station's vehicles leave it.
+STATION_STRIP_M = 20.0
+CAR_TYPE, EV_TYPE = "car", "ev"
+
+
+def parking_area(station: int) -> str:
+    """Return the SUMO id of a station's parking area."""
+    return f"station{station}"
+
+
+def write_trips(path: Path, demand: Demand, network: RoadNetwork) -> None:
+    """Write the vehicles without charging as SUMO trips; SUMO routes each of them when it departs."""
+    root = ET.Element("routes")
+    ET.SubElement(root, "vType", {"id": CAR_TYPE, "vClass": "passenger"})
+    ET.SubElement(root, "vType", {"id": EV_TYPE, "vClass": "passenger", "color": "0,170,90"})
+    for i in np.flatnonzero(~demand.is_ev):
+        ET.SubElement(
+            root,
+            "trip",
+            {
+                "id": demand.vehicle[i],
+                "type": CAR_TYPE,
+                "depart": str(demand.depart_s[i]),
+                "from": network.edges[demand.origin[i]],
+                "to": network.edges[demand.destination[i]],
+                "departLane": "best",
+                "departSpeed": "max",
+            },
+        )
+    path.write_bytes(ET.tostring(root))
+
+
+def write_stations(path: Path, stations: Iterable[StationInfo], capacity: int) -> None:
+    """Write the stations as parking areas beside the road.
+
+    Parameters
+    ----------
+    path : Path
+        The additional file.
+    stations : iterable of StationInfo
+        Where each one stands.
+    capacity : int
+        Places off the road; at least the number of EVs, so that a queue of any length never spills onto the road.
+    """
+    root = ET.Element("additional")
+    for index, station in enumerate(stations):
+        ET.SubElement(
+            root,
+            "parkingArea",
+            {
+                "id": parking_area(index),
+                "name": station.id,
+                "lane": station.lane,
+                "startPos": str(station.strip_start_m),
+                "endPos": str(station.strip_end_m),
+                "roadsideCapacity": str(max(capacity, 1)),
+            },
+        )
+    path.write_bytes(ET.tostring(root))

@@ -1,0 +1,25 @@
+"""The IEEE 33-bus radial distribution feeder of Baran and Wu (1989)."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pandapower import pandapowerNet
+
+
+def build() -> pandapowerNet:
+    """IEEE 33-bus feeder (Baran & Wu 1989): 12.66 kV, 3.715 MW, 5 open ties.
+
+    Buses and lines carry their published numbers, 1 to 33 and 1 to 37. ``PROVENANCE.txt`` beside this module tells
+    where the tables come from; the current ratings are a convention of the literature, not of the source.
+
+    Returns
+    -------
+    pandapowerNet
+        A new net, the caller's to change.
+    """
+    from cosim.grid.tables import read_tables  # noqa: PLC0415 - brings pandapower, seconds that `cosim list` must not pay
+
+    return read_tables(files(__name__))

@@ -1,0 +1,1 @@
+"""Road networks as plug-ins; see networks/README.md."""
