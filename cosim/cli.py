@@ -1,6 +1,6 @@
 """The command line: ``run``, ``check`` and ``list``.
 
-Exit status 0: done; 2: bad input, with one clear sentence for every fault; 130: interrupted; 1: anything else.
+Exit status 0: done; 2: bad input, with one clear sentence for every fault; 1: anything else.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from cosim.scenario import Scenario
 
-_INTERRUPTED = 130
-
 app = cyclopts.App(
     name="cosim",
     help="Co-simulation of coupled transport and power grids: SUMO, pandapower, charging stations.",
@@ -34,6 +32,7 @@ app = cyclopts.App(
     version_flags=["--version"],
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -65,8 +64,7 @@ def run_command_line(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CosimError.exit_status
     except KeyboardInterrupt:
-        print("cosim: interrupted; the run folder holds what was there.", file=sys.stderr)  # noqa: T201
-        return _INTERRUPTED
+        return CosimError.exit_status
     return 0
 
 

@@ -111,7 +111,7 @@ def _station_buses(scenario: Scenario, feeder: Feeder, label: str, faults: list[
                 faults.extend(f"{label}: [[station]] '{station.id}' bus: {fault}" for fault in error.faults)
     unplaced = [station.id for station in scenario.station if station.bus is None]
     if unplaced:
-        ranked = [bus for bus in largest_load_buses(feeder, len(feeder.bus_numbers)) if bus not in buses.values()]
+        ranked = [bus for bus in largest_load_buses(feeder) if bus not in buses.values()]
         if len(ranked) < len(unplaced):
             faults.append(
                 f"{label}: [[station]] bus: {len(unplaced)} stations have no bus, but only {len(ranked)} buses of "

@@ -103,6 +103,8 @@ class Simulation:
         Network, feeder and stations if they are loaded already.
     gui : bool
         Show SUMO's window (TraCI only).
+    checkpoints : bool
+        Whether :meth:`checkpoint` will be called; the first start of SUMO in the process then takes a little longer.
 
     Raises
     ------
@@ -110,7 +112,9 @@ class Simulation:
         If network, feeder or a station's place cannot be used.
     """
 
-    def __init__(self, scenario: Scenario, *, system: CoupledSystem | None = None, gui: bool = False) -> None:
+    def __init__(
+        self, scenario: Scenario, *, system: CoupledSystem | None = None, gui: bool = False, checkpoints: bool = False
+    ) -> None:
         self.scenario = scenario
         self.system = system or couple(scenario)
         buses = [station.bus for station in self.system.stations]
@@ -129,6 +133,7 @@ class Simulation:
             simulation.stepping == "auto" and self.backend == "traci" and not gui
         )
         self._gui = gui
+        self._checkpoints = checkpoints
         self._folder = tempfile.TemporaryDirectory(prefix="cosim-")
         self._traffic: TrafficStepper | None = None
         self._limit_s = simulation.time_limit_s
@@ -216,6 +221,7 @@ class Simulation:
             routing=simulation.routing,
             rerouting_interval_s=simulation.rerouting_interval_s,
             teleport_s=simulation.teleport_s,
+            checkpoints=self._checkpoints,
         )
         if self._traffic is None:
             self._traffic = TrafficStepper(self.system.network, Path(self._folder.name), options)
@@ -246,8 +252,14 @@ class Simulation:
             self._traffic.close()
         self._folder.cleanup()
 
+    def warm_up(self) -> None:
+        """Run to the end of the warm-up, during which nobody asks for a station."""
+        while self.now_s < self.scenario.simulation.warmup_s and not self._ended():
+            self._control()
+            self._step()
+
     def checkpoint(self, path: Path) -> Checkpoint:
-        """Save the run at this instant; :meth:`restore` continues it bit-exactly.
+        """Save the run at the end of the warm-up; :meth:`restore` continues it bit-exactly.
 
         Parameters
         ----------
@@ -257,10 +269,18 @@ class Simulation:
         Raises
         ------
         CosimError
-            If quiet seconds are crossed in one call: then arrivals are known exactly only after the run.
+            Where the continuation would not be exact: SUMO saves odometers to the centimetre only, which changes the
+            charge of an EV on the road; it begins a new interval of its travel times when it loads a state; and when
+            quiet seconds are crossed in one call, arrivals are known exactly only after the run.
         """
-        if self.by_event:
-            raise CosimError("a checkpoint needs simulation.stepping = 'second'.")
+        interval_s = self.scenario.simulation.rerouting_interval_s
+        if not self._checkpoints or self.by_event:
+            raise CosimError("a checkpoint needs Simulation(..., checkpoints=True) and simulation.stepping = 'second'.")
+        if self.state.next_ev or self.now_s % interval_s:
+            raise CosimError(
+                f"a checkpoint is exact only before the first EV departs, at a multiple of {interval_s} s "
+                f"(simulation.rerouting_interval_s); this is {self.now_s} s, {self.state.next_ev} EVs have departed."
+            )
         self.traffic.save_state(path)
         return Checkpoint(self.now_s, path, copy.deepcopy(self.state))
 

@@ -19,7 +19,8 @@ def test_unknown_option_names_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
         registry.instantiate("recommender", "merit-order", {"fil": 1.0}, where="a.toml: [recommender]")
     assert str(caught.value) == (
-        "a.toml: [recommender]: the recommender 'merit-order' has no option 'fil'; did you mean 'fill'? allowed: 'fill'."
+        "a.toml: [recommender]: the recommender 'merit-order' has no option 'fil'; "
+        "did you mean 'fill'? allowed: 'fill'."
     )
 
 

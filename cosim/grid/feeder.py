@@ -122,15 +122,15 @@ def load_feeder(*, name: str | None = None, file: Path | None = None, where: str
     return feeder
 
 
-def largest_load_buses(feeder: Feeder, count: int) -> tuple[int, ...]:
+def largest_load_buses(feeder: Feeder, count: int | None = None) -> tuple[int, ...]:
     """Return the buses with the largest active base load, the default places for charging stations.
 
     Parameters
     ----------
     feeder : Feeder
         Its loads in service count, times their ``scaling``.
-    count : int
-        How many buses.
+    count : int, optional
+        How many buses; all that carry load if left out.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def largest_load_buses(feeder: Feeder, count: int) -> tuple[int, ...]:
     total_mw = (loads["p_mw"] * loads["scaling"]).groupby(loads["bus"]).sum().round(9)
     on = feeder.net.bus["in_service"].astype(bool)
     ranked = sorted((-mw, int(bus)) for bus, mw in total_mw.items() if mw > 0 and on[bus])
-    if count > len(ranked):
+    if count is not None and count > len(ranked):
         raise InputError(
             f"the feeder '{feeder.name}' has load at {len(ranked)} of its buses only, too few for {count} stations by "
             "largest load; give each station its bus."

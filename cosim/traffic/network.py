@@ -155,7 +155,8 @@ def read_network(path: Path, *, name: str, where: str = "") -> RoadNetwork:
         line = f", line {error.getLineNumber()}" if isinstance(error, xml.sax.SAXParseException) else ""
         raise InputError(f"{where}: {path} is not a readable SUMO network ({detail}{line}).") from None
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{where}: {path} is not a complete SUMO network ({error!r}).") from None
+        what = f"attribute {error} is missing" if isinstance(error, KeyError) else error
+        raise InputError(f"{where}: {path} is not a complete SUMO network ({what}).") from None
     edges = [edge for edge in net.getEdges(withInternal=False) if edge.allows("passenger")]
     if not edges:
         raise InputError(f"{where}: {path} holds no edge that cars may use; is it a SUMO .net.xml?")

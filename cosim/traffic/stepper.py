@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 import os
+import re
 import subprocess
 import weakref
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class TrafficOptions:
     routing: str
     rerouting_interval_s: int
     teleport_s: float
+    checkpoints: bool
 
 
 @dataclass(slots=True)
@@ -86,6 +88,7 @@ class TrafficStepper:
     """
 
     _libsumo_user: ClassVar[weakref.ref[TrafficStepper] | None] = None
+    _libsumo_primed: ClassVar[bool] = False
 
     def __init__(self, network: RoadNetwork, folder: Path, options: TrafficOptions) -> None:
         self.network = network
@@ -95,6 +98,7 @@ class TrafficStepper:
         self._api: Any = None
         self._process: subprocess.Popen[bytes] | None = None
         self._routes: set[str] = set()
+        self._process_primed = False
         self._binding = import_binding(options.backend)
         self._failures = self._failure_types()
 
@@ -123,6 +127,8 @@ class TrafficStepper:
                 self._start_in_process(arguments)
             else:
                 self._start_process(arguments)
+            if self.options.checkpoints and not self._primed:
+                self._prime_random_numbers(arguments)
             self._routes = set(self._api.route.getIDList()) if state else set()
             self.time_s = int(self._api.simulation.getTime())
 
@@ -141,9 +147,10 @@ class TrafficStepper:
             "--no-step-log": "true",
             "--duration-log.disable": "true",
             "--no-warnings": "true",
-            # Without its random numbers a saved state continues differently.
-            "--save-state.rng": "true",
         }
+        if options.checkpoints:
+            # Without its random numbers, and with rounded speeds, a saved state continues differently.
+            arguments |= {"--save-state.rng": "true", "--save-state.precision": "17"}
         if options.by_event:
             arguments["--tripinfo-output"] = str(self.folder / _TRIPINFO)
         if state is not None:
@@ -151,6 +158,31 @@ class TrafficStepper:
         if options.gui:
             arguments |= {"--start": "true", "--quit-on-end": "true"}
         return [part for pair in arguments.items() for part in pair]
+
+    @property
+    def _primed(self) -> bool:
+        return self._process_primed if self._process is not None else TrafficStepper._libsumo_primed
+
+    def _prime_random_numbers(self, arguments: list[str]) -> None:
+        """Make SUMO save its random numbers whole.
+
+        SUMO 1.28 saves a generator as the number of draws since it was seeded while that number is below a million, but
+        does not set the number back when it loads the next simulation: what the second simulation of a process saves
+        continues with other random numbers. A state that says "a million draws" lifts the counts once and for all.
+        """
+        state = self.folder / "prime.xml"
+        self._api.simulation.saveState(str(state))
+        text = state.read_text(encoding="utf-8")
+        tag = re.search(r"<rngState [^>]*>", text)
+        if tag is None:
+            raise SimulatorError("SUMO saved no random numbers; checkpoints are impossible.")
+        lifted = re.sub(r'"\d+"', '"1000000"', tag[0])
+        state.write_text(text.replace(tag[0], lifted), encoding="utf-8")
+        self._api.load([*arguments, "--load-state", str(state)])
+        self._api.load(arguments)
+        if self._process is None:
+            TrafficStepper._libsumo_primed = True
+        self._process_primed = True
 
     def _start_in_process(self, arguments: list[str]) -> None:
         user = TrafficStepper._libsumo_user

@@ -12,7 +12,7 @@ from cosim.grid.equations import tolerance_mva
 
 
 def test_branches_and_shunts_make_the_admittance_matrix_again():
-    from pandapower import networks  # noqa: PLC0415
+    from pandapower import networks
 
     for net in (networks.create_cigre_network_mv(), networks.case14()):
         equations = Pandapower(net, [], 1.0).equations
