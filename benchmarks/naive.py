@@ -10,7 +10,9 @@ vehicles are not polled, and TraCI's start-up sleep is wall time that no figure 
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import json
 import tempfile
 from collections import deque
@@ -33,7 +35,6 @@ from cosim.traffic.install import sumo_program
 if TYPE_CHECKING:
     from cosim.scenario import Scenario
 
-_CONTROL_TICK_S = 600
 _FOREVER_S = 1e7
 #: TraCI flags of a stop that is in a parking area, off the road.
 _PARKING_STOP = 1 + 64
@@ -148,7 +149,7 @@ class NaiveEpisode:
         while arrived < len(self.demand) and now_s < self.scenario.simulation.time_limit_s:
             for vehicle, i, station in self.departures.get(now_s, []):
                 self._decide(vehicle, i, station)
-            if now_s and now_s % _CONTROL_TICK_S == 0:
+            if now_s and now_s % self.scenario.droop.control_interval_s == 0:
                 self._control()
             traci.simulationStep()
             now_s += 1
@@ -181,10 +182,12 @@ class NaiveEpisode:
             "--device.rerouting.probability": "1",
             "--device.rerouting.adaptation-interval": str(simulation.rerouting_interval_s),
             "--time-to-teleport": str(simulation.teleport_s),
+            "--xml-validation": "never",
             "--no-step-log": "true",
             "--no-warnings": "true",
         }
-        traci.start([sumo_program("sumo"), *(part for pair in options.items() for part in pair)])
+        with contextlib.redirect_stdout(io.StringIO()):  # traci prints that it waits a second for SUMO
+            traci.start([sumo_program("sumo"), *(part for pair in options.items() for part in pair)])
 
     def _decide(self, vehicle: str, i: int, station: int) -> None:
         """Send a vehicle to its station; the power flow is the cost of the step that ends here."""

@@ -53,19 +53,24 @@ def run_command_line(arguments: list[str]) -> int:
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
-        print(f"cosim: {_usage_sentence(error)}", file=sys.stderr)  # noqa: T201
+        _complain(_usage_sentence(error))
         return InputError.exit_status
     except CosimError as error:
         for line in str(error).splitlines():
-            print(f"cosim: {line}", file=sys.stderr)  # noqa: T201
+            _complain(line)
         return error.exit_status
     except BrokenPipeError:
         # The reader of our output (head, say) is gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CosimError.exit_status
     except KeyboardInterrupt:
+        _complain('interrupted; a run folder holds what was there, its summary says "complete": false.')
         return CosimError.exit_status
     return 0
+
+
+def _complain(sentence: str) -> None:
+    sys.stderr.write(f"cosim: {sentence}\n")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

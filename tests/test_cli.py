@@ -50,7 +50,8 @@ def test_run_from_anywhere(tmp_path: Path) -> None:
 
 def test_quiet_prints_the_folder_only(tmp_path: Path) -> None:
     done = cli("run", *SHORT, "--quiet", "--out", str(tmp_path / "a"), "--seed", "4", "--grid", "ieee69",
-               "--recommender", "nearest", "--controller", "CS1=equal-share", "--controller", "CS2=uncontrolled")  # fmt: skip
+               "--recommender", "nearest", "--controller", "CS1=equal-share",
+               "--controller", "CS2=uncontrolled")  # fmt: skip
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(tmp_path / "a"), "")
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert (summary["seed"], summary["grid"], summary["recommender"]) == (4, "ieee69", "nearest")
