@@ -13,8 +13,15 @@ import cosim
 from cosim.coupling import couple
 
 RECOMMENDERS = (
-    "uniform", "round-robin", "shortest-queue", "nearest", "min-detour", "least-time", "merit-order", "least-time-droop",
-)  # fmt: skip
+    "uniform",
+    "round-robin",
+    "shortest-queue",
+    "nearest",
+    "min-detour",
+    "least-time",
+    "merit-order",
+    "least-time-droop",
+)
 COLUMNS = {
     "TTT [1e4 s]": ("ttt_s", 1e4, 2),
     "CVV [pu]": ("cvv_pu", 1.0, 2),

@@ -12,6 +12,7 @@ import numpy as np
 from cosim.control import StationInfo
 from cosim.errors import InputError
 from cosim.grid.feeder import Feeder, largest_load_buses, load_feeder
+from cosim.grid.powerflow import PowerFlow
 from cosim.traffic.files import STATION_STRIP_M
 from cosim.traffic.network import RoadNetwork, load_network
 
@@ -28,15 +29,21 @@ _APPROACH_M = 20.0
 
 @dataclass(frozen=True, slots=True)
 class CoupledSystem:
-    """The two grids and the stations between them; the same for every run of a scenario."""
+    """The two grids and the stations between them; the same for every run of a scenario, one run at a time."""
 
     network: RoadNetwork
     feeder: Feeder
     stations: tuple[StationInfo, ...]
+    power_flow: PowerFlow
     #: Shortest distance from the beginning of each edge to each station, and from each station to the end of each
     #: edge, shape (n_stations, n_edges), metres; ``inf`` where there is no way.
     distance_to_m: NDArray[np.float64]
     distance_from_m: NDArray[np.float64]
+
+    @property
+    def reachable(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whether each station can be reached from each edge, and each edge from each station."""
+        return np.isfinite(self.distance_to_m), np.isfinite(self.distance_from_m)
 
 
 def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
@@ -84,7 +91,14 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
     to_end_m, from_start_m = _to_and_from_strip(network, places, network.length_m)
     distance_to_m = network.path_costs(edges, network.length_m, reverse=True) - to_end_m[:, None]
     distance_from_m = network.path_costs(edges, network.length_m) - from_start_m[:, None]
-    return CoupledSystem(network, feeder, tuple(places), distance_to_m, distance_from_m)
+    power_flow = PowerFlow(
+        feeder,
+        [place.bus for place in places],
+        base_load_scale=scenario.grid.base_load_scale,
+        on_collapse=scenario.grid.on_collapse,
+        collapse_voltage_pu=scenario.grid.collapse_voltage_pu,
+    )
+    return CoupledSystem(network, feeder, tuple(places), power_flow, distance_to_m, distance_from_m)
 
 
 def _to_and_from_strip(

@@ -36,7 +36,7 @@ class _GridQuestion:
         return self._power_flow.solve(power_kw).mean_pu
 
 
-def system_info(scenario: Scenario, system: CoupledSystem, power_flow: PowerFlow) -> SystemInfo:
+def system_info(scenario: Scenario, system: CoupledSystem) -> SystemInfo:
     """Collect what a recommender is told before the run."""
     fleet = scenario.fleet
     return SystemInfo(
@@ -49,7 +49,7 @@ def system_info(scenario: Scenario, system: CoupledSystem, power_flow: PowerFlow
             mean_initial_soc=(fleet.initial_soc_min + fleet.initial_soc_max) / 2,
             max_power_kw=fleet.max_power_kw,
         ),
-        grid=_GridQuestion(power_flow),
+        grid=_GridQuestion(system.power_flow),
         droop_slope_kw_per_pu=slope_kw_per_pu(scenario.droop),
     )
 
@@ -69,6 +69,8 @@ class Observation:
         Vehicles on their way to each station.
     traffic : TrafficStepper
         Densities and travel times.
+    reachable : ndarray of bool, shape (n_stations,)
+        Whether the vehicle can drive there and on to its destination.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Observation:
         stations: ChargingStations,
         en_route: Sequence[int],
         traffic: TrafficStepper,
+        reachable: NDArray[np.bool_],
     ) -> None:
         self.request = request
         self._system = system
         self._stations = stations
         self._en_route = en_route
         self._traffic = traffic
+        self.reachable = reachable
 
     @property
     def time_s(self) -> int:
@@ -114,11 +118,6 @@ class Observation:
     def cap_kw(self) -> NDArray[np.float64]:
         """What one charger may draw in this control interval."""
         return _floats(self._stations.caps_kw)
-
-    @cached_property
-    def reachable(self) -> NDArray[np.bool_]:
-        """Whether the vehicle can drive there and on to its destination."""
-        return _booleans(np.isfinite(self.distance_to_m) & np.isfinite(self.distance_from_m))
 
     @cached_property
     def _times_s(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -164,11 +163,5 @@ def _floats(values: ArrayLike) -> NDArray[np.float64]:
 
 def _integers(values: ArrayLike) -> NDArray[np.int64]:
     array = np.array(values, dtype=np.int64)
-    array.setflags(write=False)
-    return array
-
-
-def _booleans(values: ArrayLike) -> NDArray[np.bool_]:
-    array = np.array(values, dtype=np.bool_)
     array.setflags(write=False)
     return array

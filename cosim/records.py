@@ -104,13 +104,14 @@ class Records:
         self.decisions: list[tuple[int, str, int]] = []
         self.costs: list[float] = []
 
-    def add_instant(
-        self, time_s: int, stations: dict[str, list[float]], solution: PowerFlowSolution, branches: BranchResults
-    ) -> None:
-        """Record stations, buses and lines at one instant; the lists of ``stations`` have one entry per station."""
+    def add_instant(self, time_s: int, stations: dict[str, list[float]]) -> None:
+        """Record the stations at one instant; the lists of ``stations`` have one entry per station."""
         self.instants_s.append(time_s)
         for name, rows in self._station_rows.items():
             rows.append(list(stations[name]))
+
+    def add_solution(self, solution: PowerFlowSolution, branches: BranchResults) -> None:
+        """Record buses and lines of the next instant that has none yet."""
         self._vm_pu.append(solution.vm_pu)
         self._loading_percent.append(branches.line_loading_percent)
         self._loss_kw.append(branches.line_loss_kw)

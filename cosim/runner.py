@@ -184,6 +184,7 @@ class _Run:
     def _recorded(self) -> None:
         now = time.perf_counter()
         if self.watch.progress is not None:
+            self.simulation.settle_records()
             state = self.simulation.state
             self.watch.progress(
                 Progress(
@@ -203,6 +204,7 @@ class _Run:
 
     def _write(self) -> Result:
         simulation = self.simulation
+        simulation.settle_records()
         end_s = simulation.end_s
         tables = make_tables(simulation.state.trips, simulation.state.records, end_s, simulation.scenario.reward)
         summary = self._summary(make_metrics(tables, end_s))

@@ -17,11 +17,11 @@ from __future__ import annotations
 import bisect
 import contextlib
 import copy
+import dataclasses
 import math
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -32,10 +32,11 @@ from cosim.charging.stations import Arrival, ChargingStations
 from cosim.control import Request
 from cosim.coupling import CoupledSystem, couple
 from cosim.errors import CosimError, SimulatorError
-from cosim.grid.powerflow import PowerFlow, PowerFlowSolution
+from cosim.grid_log import GridLog
 from cosim.observation import Observation, system_info
 from cosim.randomness import stream, sumo_seed
 from cosim.records import Records, TripLog
+from cosim.state import Checkpoint, LoopState
 from cosim.traffic.demand import random_demand
 from cosim.traffic.files import write_stations, write_trips
 from cosim.traffic.stepper import TrafficOptions, TrafficStepper
@@ -50,37 +51,6 @@ if TYPE_CHECKING:
 StopReason = Literal["all arrived", "time limit", "not finished"]
 #: Quiet seconds crossed in one call at most, when stepping by event.
 _LONGEST_CHUNK_S = 10
-
-
-@dataclass(slots=True)
-class LoopState:
-    """Everything of a run that changes and is not inside SUMO; copied whole for a checkpoint."""
-
-    stations: ChargingStations
-    trips: TripLog
-    records: Records
-    en_route: list[int]
-    #: Where each vehicle that asked is: its station while it drives there, then -1.
-    heading_for: dict[int, int]
-    next_ev: int = 0
-    arrived: int = 0
-    charged: int = 0
-    powerflows: int = 0
-    nonconverged: int = 0
-    collapsed: int = 0
-    unreachable: int = 0
-    missed_station: int = 0
-    #: The instant whose control and recording are already done.
-    controlled_s: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A run at one instant: SUMO's saved state and a copy of the loop's own."""
-
-    time_s: int
-    sumo_state: Path
-    loop: LoopState
 
 
 class Simulation:
@@ -117,16 +87,12 @@ class Simulation:
     ) -> None:
         self.scenario = scenario
         self.system = system or couple(scenario)
-        buses = [station.bus for station in self.system.stations]
-        self.power_flow = PowerFlow(
-            self.system.feeder,
-            buses,
-            base_load_scale=scenario.grid.base_load_scale,
-            on_collapse=scenario.grid.on_collapse,
-            collapse_voltage_pu=scenario.grid.collapse_voltage_pu,
-        )
+        self.power_flow = self.system.power_flow
         row = {int(number): i for i, number in enumerate(self.power_flow.bus_numbers)}
-        self._station_rows = np.array([row[bus] for bus in buses], dtype=np.int64)
+        self._station_rows = np.array([row[station.bus] for station in self.system.stations], dtype=np.int64)
+        self._grid_log = GridLog(self.power_flow, scenario)
+        reach_to, reach_from = self.system.reachable
+        self._reach_to, self._reach_from = np.ascontiguousarray(reach_to.T), np.ascontiguousarray(reach_from.T)
         simulation = scenario.simulation
         self.backend: Literal["libsumo", "traci"] = "traci" if gui else simulation.backend
         self.by_event = simulation.stepping == "event" or (
@@ -193,10 +159,10 @@ class Simulation:
                 self.power_flow.line_numbers.tolist(),
             ),
             en_route=[0] * len(system.stations),
-            heading_for={},
         )
+        self._grid_log.bind(self.state.records, self.state.flows)
         self._begin_traffic()
-        return system_info(scenario, system, self.power_flow)
+        return system_info(scenario, system)
 
     def _controllers(self) -> dict[int, SiteController]:
         tables = self.scenario.controller
@@ -227,6 +193,13 @@ class Simulation:
             self._traffic = TrafficStepper(self.system.network, Path(self._folder.name), options)
         self._traffic.options = options
         self._traffic.start(state)
+        self._periods_s = (
+            simulation.record_interval_s,
+            self.scenario.droop.control_interval_s,
+            *self.state.stations.periods_s,
+        )
+        #: Requests, controls and records are due from here on; anything is due at the beginning.
+        self._due_s = self._traffic.time_s
         self.stop_reason = "not finished"
 
     @property
@@ -254,6 +227,7 @@ class Simulation:
 
     def warm_up(self) -> None:
         """Run to the end of the warm-up, during which nobody asks for a station."""
+        self._due_s = min(self._due_s, self.scenario.simulation.warmup_s)
         while self.now_s < self.scenario.simulation.warmup_s and not self._ended():
             self._control()
             self._step()
@@ -281,12 +255,22 @@ class Simulation:
                 f"a checkpoint is exact only before the first EV departs, at a multiple of {interval_s} s "
                 f"(simulation.rerouting_interval_s); this is {self.now_s} s, {self.state.next_ev} EVs have departed."
             )
+        self._grid_log.settle()
         self.traffic.save_state(path)
-        return Checkpoint(self.now_s, path, copy.deepcopy(self.state))
+        return Checkpoint(self.seed, self.now_s, path, copy.deepcopy(self.state))
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to a checkpoint of the same run (same scenario and seed)."""
+        """Go back to a checkpoint of the same run.
+
+        Raises
+        ------
+        CosimError
+            If the checkpoint belongs to a run with another seed, that is, with other vehicles.
+        """
+        if checkpoint.seed != self.seed:
+            raise CosimError(f"the checkpoint is of seed {checkpoint.seed}, this run has seed {self.seed}.")
         self.state = copy.deepcopy(checkpoint.loop)
+        self._grid_log.bind(self.state.records, self.state.flows)
         self._begin_traffic(checkpoint.sumo_state)
 
     # ---- the loop
@@ -307,9 +291,10 @@ class Simulation:
             If the feeder collapsed and the scenario says to stop there.
         """
         while True:
-            request = self._request()
-            if request is not None:
-                return request
+            if self.now_s >= self._due_s:
+                request = self._request()
+                if request is not None:
+                    return request
             if self._ended():
                 self._finish()
                 return None
@@ -366,8 +351,9 @@ class Simulation:
                 destination=self._destination[i],
                 soc=float(self.demand.soc_start[i]),
             )
-            self._view = Observation(request, self.system, state.stations, state.en_route, self.traffic)
-            if self._view.reachable.any():
+            reachable = self._reach_to[request.edge] & self._reach_from[request.destination]
+            self._view = Observation(request, self.system, state.stations, state.en_route, self.traffic, reachable)
+            if reachable.any():
                 return request
             # No station can be reached from here: counted, and the vehicle drives on uncharged.
             self.traffic.add_trip(request.vehicle, request.edge, request.destination)
@@ -383,10 +369,10 @@ class Simulation:
         return self.stop_reason != "not finished"
 
     def _step(self) -> None:
-        """Advance SUMO to the next instant at which something can happen, and settle the stations up to then."""
+        """Advance SUMO to the next instant at which something happens, and settle the stations up to then."""
         state, traffic = self.state, self.traffic
-        until_s = self._horizon() if self.by_event else traffic.time_s + 1
-        happenings = traffic.advance(until_s)
+        happenings = traffic.advance(self._horizon())
+        until_s = traffic.time_s
         arrivals: list[Arrival] = []
         if happenings is not None:
             for vehicle in happenings.entered:
@@ -406,21 +392,28 @@ class Simulation:
 
     def _horizon(self) -> int:
         """Return the next whole second at which anybody but SUMO has to act."""
-        state, now_s, scenario = self.state, self.now_s, self.scenario
-        candidates = [now_s + _LONGEST_CHUNK_S, self._limit_s]
-        if state.next_ev < len(self._evs):
-            candidates.append(self._depart_s[self._evs[state.next_ev]])
-        periods = [scenario.simulation.record_interval_s, scenario.droop.control_interval_s]
-        periods += [math.ceil(period_s) for period_s in state.stations.periods_s]
-        candidates += [now_s - now_s % period_s + period_s for period_s in periods]
-        end_s = state.stations.next_end_s()
-        if end_s < math.inf:
-            candidates.append(math.ceil(end_s))
-        # A vehicle that arrives within the chunk must not be done within it: by then it should be back on the road.
-        for i in state.heading_for:
-            need_kwh = self._need_kwh(self._soc(i, 0.0))
-            candidates.append(now_s + int(need_kwh * 3600 / scenario.fleet.max_power_kw / scenario.fleet.efficiency))
-        return max(now_s + 1, min(candidates))
+        end_s = self.state.stations.next_end_s()
+        horizon_s = self._due_s if end_s > self._due_s else math.ceil(end_s)
+        return horizon_s if not self.by_event else min(horizon_s, self._chunk_end_s())
+
+    def _next_due_s(self) -> int:
+        """Return when the next request, control, record or the end is due."""
+        now_s = self.now_s
+        due_s = [math.ceil((now_s // period_s + 1) * period_s) for period_s in self._periods_s]
+        if self.state.next_ev < len(self._evs):
+            due_s.append(self._depart_s[self._evs[self.state.next_ev]])
+        if now_s < self.scenario.simulation.warmup_s:
+            due_s.append(self.scenario.simulation.warmup_s)
+        return min(*due_s, self._limit_s)
+
+    def _chunk_end_s(self) -> int:
+        """Return how far SUMO may run in one call: a vehicle that arrives within it must not be done within it."""
+        fleet, now_s = self.scenario.fleet, self.now_s
+        longest_s = _LONGEST_CHUNK_S
+        for i in self.state.heading_for:
+            charging_s = self._need_kwh(self._soc(i, 0.0)) * 3600 / fleet.max_power_kw / fleet.efficiency
+            longest_s = min(longest_s, int(charging_s))
+        return now_s + max(1, longest_s)
 
     # ---- what happens to a vehicle
 
@@ -467,60 +460,47 @@ class Simulation:
     def _control(self) -> None:
         """Run the controllers and the droop, and record, if this instant is due for it."""
         now_s, state = self.now_s, self.state
-        if state.controlled_s == now_s:
+        if now_s < self._due_s:
             return
-        state.controlled_s = now_s
+        self._due_s = self._next_due_s()
         state.stations.run_controllers(now_s)
         if now_s and now_s % self.scenario.droop.control_interval_s == 0:
-            solution = self._solve(state.stations.take_peak("interval", now_s))
+            solution = self._grid_log.solve(state.stations.take_peak("interval", now_s))
             caps_kw = station_caps_kw(solution.vm_pu, self._station_rows, self.scenario.droop)
             state.stations.set_caps(caps_kw, now_s)
         if now_s % self.scenario.simulation.record_interval_s == 0:
             self._record()
 
     def _record(self) -> None:
-        stations = self.state.stations
-        solution = self._solve(stations.load_kw)
-        self.state.records.add_instant(
-            self.now_s,
-            {
-                "queued": list(stations.queued),
-                "charging": list(stations.charging),
-                "en_route": list(self.state.en_route),
-                "power_kw": list(stations.load_kw),
-                "cap_kw": stations.caps_kw,
-            },
-            solution,
-            self.power_flow.branch_results(solution),
-        )
+        stations, records = self.state.stations, self.state.records
+        present: dict[str, list[Any]] = {
+            "queued": stations.queued,
+            "charging": stations.charging,
+            "en_route": self.state.en_route,
+            "power_kw": stations.load_kw,
+            "cap_kw": stations.caps_kw,
+        }
+        records.add_instant(self.now_s, present)
+        self._grid_log.add_instant(stations.load_kw)
         if self.on_record is not None:
             self.on_record()
 
-    def _solve(self, power_kw: list[float] | tuple[float, ...]) -> PowerFlowSolution:
-        solution = self.power_flow.solve(power_kw)
-        self.state.powerflows += 1
-        self.state.nonconverged += not solution.converged
-        self.state.collapsed += solution.collapsed
-        return solution
+    def settle_records(self) -> None:
+        """Complete the records up to now: power flows that were put off, vehicles that are still charging."""
+        self._grid_log.settle()
+        for m in range(len(self.system.stations)):
+            for session in self.state.stations.present(m)[1]:
+                self.state.trips.plug_in_s[session.vehicle] = session.plug_in_s
 
     def _close_decision(self) -> None:
-        """End the decision step that is open: solve its peak-load instant and note its cost (paper, Eq. 27)."""
-        records = self.state.records
+        """End the decision step that is open: its cost is that of its peak load (paper, Eq. 27)."""
         peak_kw = self.state.stations.take_peak("decision", self.now_s)
-        if len(records.costs) < len(records.decisions):
-            records.costs.append(self._cost(self._solve(peak_kw)))
-
-    def _cost(self, solution: PowerFlowSolution) -> float:
-        kind, grid = self.scenario.reward.cost, self.scenario.grid
-        if kind == "band":
-            vm_pu = solution.vm_pu[~np.isnan(solution.vm_pu)]
-            outside = np.maximum(grid.band_low_pu - vm_pu, vm_pu - grid.band_high_pu)
-            return float(np.maximum(outside, 0.0).mean())
-        deviation_pu = solution.deviation_pu()
-        return deviation_pu - self.power_flow.no_load.deviation_pu() if kind == "excess" else deviation_pu
+        if self.state.records.decisions:
+            self._grid_log.add_decision(peak_kw)
 
     def _finish(self) -> None:
         self._close_decision()
+        self.settle_records()
         self._sumo_incidents = self.traffic.incidents()
         if self.by_event:
             self.traffic.close()
@@ -551,9 +531,7 @@ class Simulation:
             "arrived": state.arrived,
             "charged": state.charged,
             "decisions": len(state.records.decisions),
-            "powerflows": state.powerflows,
-            "nonconverged": state.nonconverged,
-            "collapsed": state.collapsed,
+            **dataclasses.asdict(state.flows),
             "unreachable": state.unreachable,
             "missed_station": state.missed_station,
             **self._sumo_incidents,

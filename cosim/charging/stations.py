@@ -47,19 +47,15 @@ class PeakLoad:
 class _Site:
     """One station's queue and chargers."""
 
-    __slots__ = ("cap_kw", "chargers", "controller", "free", "info", "plugged", "queue")
+    __slots__ = ("cap_kw", "controller", "free", "info", "plugged", "queue")
 
     def __init__(self, info: StationInfo, controller: SiteController | None, cap_kw: float) -> None:
         self.info = info
         self.controller = controller
         self.cap_kw = cap_kw
         self.queue: deque[Session] = deque()
-        self.chargers: list[Session | None] = [None] * info.chargers
         self.free = list(range(info.chargers))  # a heap: the lowest number is taken first
-        self.plugged = 0
-
-    def sessions(self) -> list[Session]:
-        return [session for session in self.chargers if session is not None]
+        self.plugged: list[Session] = []  # in the order of plugging in
 
 
 class ChargingStations:
@@ -83,6 +79,8 @@ class ChargingStations:
 
     Attributes
     ----------
+    periods_s : list of float
+        Periods of the controllers that have one.
     queued, charging : list of int
         Vehicles waiting and plugged in.
     load_kw : list of float
@@ -110,6 +108,8 @@ class ChargingStations:
             "decision": PeakLoad(),
             "interval": PeakLoad(),
         }
+        periods = [controller.period_s for controller in controllers.values()]
+        self.periods_s = [period_s for period_s in periods if period_s is not None]
         self.queued = [0] * count
         self.charging = [0] * count
         self.load_kw = [0.0] * count
@@ -211,9 +211,8 @@ class ChargingStations:
         charger = session.charger
         session.integrate(time_s)
         session.complete(time_s)
-        site.chargers[charger] = None
         heapq.heappush(site.free, charger)
-        site.plugged -= 1
+        site.plugged.remove(session)
 
     def _fill(self, m: int, time_s: float) -> None:
         """Give free chargers to the heads of the queue, then set powers and load anew."""
@@ -222,9 +221,8 @@ class ChargingStations:
             session = site.queue.popleft()
             session.charger = heapq.heappop(site.free)
             session.plug_in_s = session.since_s = time_s
-            site.chargers[session.charger] = session
-            site.plugged += 1
-        self.queued[m], self.charging[m] = len(site.queue), site.plugged
+            site.plugged.append(session)
+        self.queued[m], self.charging[m] = len(site.queue), len(site.plugged)
         if site.controller is not None:
             self._ask(m, time_s)
         self._apply(m, time_s)
@@ -235,8 +233,7 @@ class ChargingStations:
         The site's limit works as a fuse: a controller that keeps to it is not touched, otherwise all are scaled down.
         """
         site = self._sites[m]
-        sessions = site.sessions()
-        cap_kw = site.cap_kw
+        sessions, cap_kw = site.plugged, site.cap_kw
         power_kw = [max(0.0, min(session.asked_kw, session.limit_kw, cap_kw)) for session in sessions]
         # fsum is exact, so that the load does not depend on which charger a vehicle happens to have.
         total_kw = math.fsum(power_kw)
@@ -271,6 +268,8 @@ class ChargingStations:
 
     def run_controllers(self, time_s: float) -> None:
         """Ask the controllers whose period is due at ``time_s``."""
+        if not self.periods_s:
+            return
         for m, site in enumerate(self._sites):
             period_s = site.controller.period_s if site.controller is not None else None
             if period_s is not None and time_s % period_s == 0 and site.plugged:
@@ -283,16 +282,17 @@ class ChargingStations:
         site = self._sites[m]
         if site.controller is None:
             return
-        for session in site.sessions():
+        for session in site.plugged:
             session.integrate(time_s)
         asked = np.asarray(site.controller.schedule(time_s, self.site_view(m)), dtype=np.float64)
-        if asked.shape != (site.info.chargers,) or np.isnan(asked[[s is not None for s in site.chargers]]).any():
+        taken = [session.charger for session in site.plugged]
+        if asked.shape != (site.info.chargers,) or np.isnan(asked[taken]).any():
             raise CosimError(
                 f"the controller of station '{site.info.id}' ({type(site.controller).__name__}) returned an array of "
                 f"shape {asked.shape} at {time_s:g} s; expected one number for each of {site.info.chargers} chargers, "
                 "none of them NaN where a vehicle is plugged in."
             )
-        for session in site.sessions():
+        for session in site.plugged:
             session.asked_kw = float(asked[session.charger])
 
     # ---- views
@@ -300,9 +300,8 @@ class ChargingStations:
     def site_view(self, m: int) -> SiteView:
         """Return what the controller of station ``m`` sees; the needs are those of the last event."""
         site = self._sites[m]
-        shape = len(site.chargers)
-        need_kwh, limit_kw, plug_in_s = np.full((3, shape), np.nan)
-        for session in site.sessions():
+        need_kwh, limit_kw, plug_in_s = np.full((3, site.info.chargers), np.nan)
+        for session in site.plugged:
             need_kwh[session.charger] = session.need_kwh
             limit_kw[session.charger] = session.limit_kw
             plug_in_s[session.charger] = session.plug_in_s
@@ -321,13 +320,7 @@ class ChargingStations:
         """Droop cap per charger at each station."""
         return [site.cap_kw for site in self._sites]
 
-    @property
-    def periods_s(self) -> list[float]:
-        """Periods of the controllers that have one."""
-        periods = [site.controller.period_s for site in self._sites if site.controller is not None]
-        return [period_s for period_s in periods if period_s is not None]
-
     def present(self, m: int) -> tuple[list[Session], list[Session]]:
-        """Return the sessions waiting and plugged in at station ``m``, in the order of the queue and of chargers."""
+        """Return the sessions waiting and plugged in at station ``m``, in the order of coming and of plugging in."""
         site = self._sites[m]
-        return list(site.queue), site.sessions()
+        return list(site.queue), list(site.plugged)

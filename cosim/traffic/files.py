@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
-
-import numpy as np
+from xml.sax.saxutils import quoteattr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,24 +26,26 @@ def parking_area(station: int) -> str:
 
 def write_trips(path: Path, demand: Demand, network: RoadNetwork) -> None:
     """Write the vehicles without charging as SUMO trips; SUMO routes each of them when it departs."""
-    root = ET.Element("routes")
-    ET.SubElement(root, "vType", {"id": CAR_TYPE, "vClass": "passenger"})
-    ET.SubElement(root, "vType", {"id": EV_TYPE, "vClass": "passenger", "color": "0,170,90"})
-    for i in np.flatnonzero(~demand.is_ev):
-        ET.SubElement(
-            root,
-            "trip",
-            {
-                "id": demand.vehicle[i],
-                "type": CAR_TYPE,
-                "depart": str(demand.depart_s[i]),
-                "from": network.edges[demand.origin[i]],
-                "to": network.edges[demand.destination[i]],
-                "departLane": "best",
-                "departSpeed": "max",
-            },
+    edges = [quoteattr(edge) for edge in network.edges]
+    lines = [
+        f'<routes>\n<vType id="{CAR_TYPE}" vClass="passenger"/>\n',
+        f'<vType id="{EV_TYPE}" vClass="passenger" color="0,170,90"/>\n',
+    ]
+    lines += [
+        f'<trip id="{demand.vehicle[i]}" type="{CAR_TYPE}" depart="{depart_s}" from={edges[origin]} '
+        f'to={edges[destination]} departLane="best" departSpeed="max"/>\n'
+        for i, (depart_s, origin, destination, is_ev) in enumerate(
+            zip(
+                demand.depart_s.tolist(),
+                demand.origin.tolist(),
+                demand.destination.tolist(),
+                demand.is_ev.tolist(),
+                strict=True,
+            )
         )
-    path.write_bytes(ET.tostring(root))
+        if not is_ev
+    ]
+    path.write_text("".join([*lines, "</routes>\n"]), encoding="utf-8")
 
 
 def write_stations(path: Path, stations: Iterable[StationInfo], capacity: int) -> None:

@@ -96,6 +96,7 @@ class TrafficStepper:
         self.options = options
         self.time_s = 0
         self._api: Any = None
+        self._step: Any = None
         self._process: subprocess.Popen[bytes] | None = None
         self._routes: set[str] = set()
         self._process_primed = False
@@ -129,6 +130,8 @@ class TrafficStepper:
                 self._start_process(arguments)
             if self.options.checkpoints and not self._primed:
                 self._prime_random_numbers(arguments)
+            # The same call without the listeners of libsumo's Python layer, which nobody here uses.
+            self._step = self._api.simulationStep if self._process is not None else self._api.simulation.step
             self._routes = set(self._api.route.getIDList()) if state else set()
             self.time_s = int(self._api.simulation.getTime())
 
@@ -263,37 +266,39 @@ class TrafficStepper:
 
     # ---- time
 
-    def advance(self, until_s: int) -> Happenings | None:
-        """Run SUMO's steps up to, not including, ``until_s``.
+    def advance(self, due_s: int) -> Happenings | None:
+        """Run SUMO until something happens to a vehicle, at most its steps before ``due_s``.
+
+        When quiet seconds are crossed in one call, all of these steps are run.
 
         Returns
         -------
         Happenings or None
-            None if nothing happened.
+            None if nothing happened; ``time_s`` says how far SUMO is.
 
         Raises
         ------
         SimulatorError
             If SUMO died or reports an error.
         """
-        simulation = self._api.simulation
+        simulation, step = self._api.simulation, self._step
+        departed, rejoined = simulation.getDepartedNumber, simulation.getParkingEndingVehiclesNumber
+        stationed, arrived = simulation.getParkingStartingVehiclesNumber, simulation.getArrivedNumber
+        time_s = self.time_s
         try:
-            self._api.simulationStep(float(until_s))
-            self.time_s = until_s
-            departed = simulation.getDepartedNumber()
-            rejoined = simulation.getParkingEndingVehiclesNumber()
-            stationed = simulation.getParkingStartingVehiclesNumber()
-            arrived = simulation.getArrivedNumber()
-            if not (departed or rejoined or stationed or arrived):
-                return None
-            entered = [*simulation.getDepartedIDList(), *simulation.getParkingEndingVehiclesIDList()]
-            return Happenings(
-                entered,
-                [self._stationed(v) for v in simulation.getParkingStartingVehiclesIDList()] if stationed else [],
-                [(until_s - 1, v) for v in simulation.getArrivedIDList()] if arrived else [],
-            )
+            while time_s < due_s:
+                time_s = due_s if self.options.by_event else time_s + 1
+                step(float(time_s))
+                self.time_s = time_s
+                if departed() or arrived() or stationed() or rejoined():
+                    return Happenings(
+                        [*simulation.getDepartedIDList(), *simulation.getParkingEndingVehiclesIDList()],
+                        [self._stationed(v) for v in simulation.getParkingStartingVehiclesIDList()],
+                        [(time_s - 1, v) for v in simulation.getArrivedIDList()],
+                    )
         except self._failures as error:
             raise self._failure("SUMO failed", error) from error
+        return None
 
     def _stationed(self, vehicle: str) -> tuple[int, str]:
         if not self.options.by_event:

@@ -19,7 +19,8 @@ class Uniform:
 
     def recommend(self, request: Request, view: SystemView) -> int:  # noqa: ARG002 - the protocol's
         """Draw a station."""
-        return int(self._rng.choice(np.flatnonzero(view.reachable)))
+        choices = np.flatnonzero(view.reachable)
+        return int(choices[self._rng.integers(len(choices))])
 
 
 class RoundRobin:
