@@ -65,11 +65,13 @@ class RoadNetwork:
     graph: csr_array
     _index: dict[str, int] = field(init=False)
     _backward: csr_array = field(init=False)
+    _next_edges: dict[int, NDArray[np.int64]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Index the edges by id, and turn the arcs round for paths that lead to an edge."""
         object.__setattr__(self, "_index", {edge: position for position, edge in enumerate(self.edges)})
         object.__setattr__(self, "_backward", csr_array(self.graph.T))
+        object.__setattr__(self, "_next_edges", {})
 
     def edge_index(self, edge: str, where: str = "") -> int:
         """Return an edge's position in :attr:`edges`.
@@ -115,6 +117,28 @@ class RoadNetwork:
         graph = self._backward if reverse else self.graph
         graph.data[:] = np.maximum(cost[graph.indices], 1e-12)
         return dijkstra(graph, indices=sources) + cost[sources][:, None]
+
+    def route(self, origin: int, destination: int) -> list[int]:
+        """Return the shortest way by length, the first and the last edge included.
+
+        Raises
+        ------
+        ValueError
+            If there is no way.
+        """
+        following = self._next_edges.get(destination)
+        if following is None:
+            graph = self._backward
+            graph.data[:] = self.length_m[graph.indices]
+            _, predecessors = dijkstra(graph, indices=np.array([destination]), return_predecessors=True)
+            following = predecessors[0].astype(np.int64)
+            self._next_edges[destination] = following
+        edges = [origin]
+        while edges[-1] != destination:
+            if following[edges[-1]] < 0:
+                raise ValueError(f"there is no way from {self.edges[origin]} to {self.edges[destination]}")
+            edges.append(int(following[edges[-1]]))
+        return edges
 
 
 def load_network(*, name: str | None, file: Path | None, where: str = "") -> RoadNetwork:

@@ -321,11 +321,14 @@ class TrafficStepper:
             self._api.vehicle.add(vehicle, route, EV_TYPE, departLane="best", departSpeed="max")
 
     def _route(self, origin: int, destination: int) -> str:
-        """Name the route of two edges; the vehicle's rerouting device fills in the shortest way when it departs."""
+        """Name the shortest route by length; the vehicle's rerouting device replaces it by the quickest at departure.
+
+        Naming the two ends alone would do, but SUMO would then search the way twice.
+        """
         edges = self.network.edges
         name = f"{edges[origin]}>{edges[destination]}"
         if name not in self._routes:
-            self._api.route.add(name, [edges[origin]] if origin == destination else [edges[origin], edges[destination]])
+            self._api.route.add(name, [edges[edge] for edge in self.network.route(origin, destination)])
             self._routes.add(name)
         return name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 from pathlib import Path
 
@@ -52,9 +53,20 @@ def test_paths_equal_brute_force(network: RoadNetwork) -> None:
     assert network.path_costs(sources, cost, reverse=True) == pytest.approx(best.T)
 
 
+def test_routes_are_shortest_and_legal(network: RoadNetwork) -> None:
+    turns = network.graph.toarray() > 0
+    shortest_m = network.path_costs(np.arange(38), network.length_m)
+    for origin in range(38):
+        for destination in range(38):
+            route = network.route(origin, destination)
+            assert (route[0], route[-1]) == (origin, destination)
+            assert all(turns[one, other] for one, other in itertools.pairwise(route))
+            assert network.length_m[route].sum() == pytest.approx(shortest_m[origin, destination])
+
+
 def test_no_u_turns(network: RoadNetwork) -> None:
     there, back = network.edge_index("6_7"), network.edge_index("7_6")
-    assert network.graph.toarray()[there, back] == 0
+    assert back not in network.graph.indices[network.graph.indptr[there] : network.graph.indptr[there + 1]]
 
 
 def test_unknown_edge_names_the_nearest(network: RoadNetwork) -> None:
