@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cosim.grid.bands import new_violations, violations
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -128,6 +130,59 @@ def run_metrics(
         "min_voltage_pu": float(buses["vm_pu"].min()),
         "energy_delivered_kwh": float(trips["energy_kwh"].sum()),
         "grid_losses_kwh": losses_kwh(lines, end_s),
+    }
+
+
+def voltage_report(
+    buses: pd.DataFrame, base_vm_pu: NDArray[np.float64], band_pu: tuple[float, float], end_s: float
+) -> dict[str, float | int | None]:
+    """Return where the voltage was lowest, and which buses left the band because of charging.
+
+    Many buses of the IEEE feeders are outside 0.95-1.05 pu without any charging; only what is new says something about
+    the stations.
+
+    Parameters
+    ----------
+    buses : DataFrame
+        ``buses.parquet``.
+    base_vm_pu : ndarray of float, shape (n_buses,)
+        Voltages without charging, in the order of the table's buses.
+    band_pu : (float, float)
+        Lowest and highest voltage allowed.
+    end_s : float
+        End of the run.
+
+    Returns
+    -------
+    dict
+        ``lowest_pu, lowest_bus, lowest_time_s``; ``band_low_pu, band_high_pu``; ``base_buses_outside`` (without
+        charging), ``new_buses_outside`` (inside without charging, outside at some recorded instant) and
+        ``new_violation_bus_h`` (over these, bus-hours outside, each instant held until the next).
+    """
+    low_pu, high_pu = band_pu
+    report: dict[str, float | int | None] = {
+        "lowest_pu": None,
+        "lowest_bus": None,
+        "lowest_time_s": None,
+        "band_low_pu": low_pu,
+        "band_high_pu": high_pu,
+        "base_buses_outside": int(violations(base_vm_pu, low_pu, high_pu).sum()),
+        "new_buses_outside": 0,
+        "new_violation_bus_h": 0.0,
+    }
+    voltages = buses["vm_pu"].to_numpy()
+    if not np.isfinite(voltages).any():
+        return report
+    lowest = int(np.nanargmin(voltages))
+    instants_s = buses["time_s"].to_numpy().reshape(-1, len(base_vm_pu))[:, 0]
+    held_s = np.diff(np.append(instants_s, max(end_s, instants_s[-1])))
+    new = new_violations(voltages.reshape(-1, len(base_vm_pu)), base_vm_pu, low_pu, high_pu)
+    return report | {
+        "lowest_pu": float(voltages[lowest]),
+        "lowest_bus": int(buses["bus"].iloc[lowest]),
+        "lowest_time_s": float(buses["time_s"].iloc[lowest]),
+        "new_buses_outside": int(new.any(axis=0).sum()),
+        "new_violation_bus_h": float((new.sum(axis=1) * held_s).sum() / 3600.0),
     }
 
 

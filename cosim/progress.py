@@ -49,7 +49,7 @@ class ProgressDisplay:
 
     def __init__(self, scenario: Scenario, *, quiet: bool) -> None:
         self.scenario = scenario
-        self.console = Console(quiet=quiet, highlight=False)
+        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True) if self._is_terminal else None
 
     @property
@@ -87,7 +87,7 @@ class ProgressDisplay:
         if self.live is not None:
             self.live.update(Text(self._line(progress)), refresh=True)
         elif progress.time_s % _PLAIN_LINE_EVERY_S == 0:
-            self.console.print(self._line(progress), soft_wrap=True)
+            self.console.print(self._line(progress))
 
     def _line(self, progress: Progress) -> str:
         hours, rest = divmod(progress.time_s, 3600)
@@ -116,9 +116,10 @@ class ProgressDisplay:
             f"charged; {counts['decisions']} decisions, {counts['powerflows']} power flows; simulated "
             f"{summary['steps']} s in {summary['wall_s']:.2f} s"
         )
+        self.console.print(_voltage_sentence(summary["voltage"]))
         for warning in warnings_of(summary):
-            self.console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
-        self.console.print(f"run folder: {result.folder}", soft_wrap=True)
+            self.console.print(f"warning: {warning}", style="yellow")
+        self.console.print(f"run folder: {result.folder}")
 
 
 def warnings_of(summary: dict[str, object]) -> list[str]:
@@ -137,6 +138,15 @@ def warnings_of(summary: dict[str, object]) -> list[str]:
         left = counts["vehicles"] - counts["arrived"]
         found.append(f"the run stopped at simulation.time_limit_s with {left} vehicles still on their way.")
     return found
+
+
+def _voltage_sentence(voltage: dict[str, float]) -> str:
+    minutes = voltage["lowest_time_s"] / 60
+    return (
+        f"lowest voltage at bus {voltage['lowest_bus']} after {minutes:.0f} min; outside {voltage['band_low_pu']:g}-"
+        f"{voltage['band_high_pu']:g} pu: {voltage['base_buses_outside']} buses without charging, "
+        f"{voltage['new_buses_outside']} more with it ({voltage['new_violation_bus_h']:.1f} bus-hours)"
+    )
 
 
 def _number(value: float) -> str:

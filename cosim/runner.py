@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cosim import registry
 from cosim._version import __version__
 from cosim.errors import CosimError
+from cosim.metrics import voltage_report
 from cosim.randomness import stream
 from cosim.results import Result, RunFolder, make_metrics, make_tables
 from cosim.scenario import Scenario, to_toml
@@ -207,12 +208,15 @@ class _Run:
         simulation.settle_records()
         end_s = simulation.end_s
         tables = make_tables(simulation.state.trips, simulation.state.records, end_s, simulation.scenario.reward)
-        summary = self._summary(make_metrics(tables, end_s))
+        grid = simulation.scenario.grid
+        base_vm_pu = simulation.power_flow.no_load.vm_pu
+        voltage = voltage_report(tables["buses"], base_vm_pu, (grid.band_low_pu, grid.band_high_pu), end_s)
+        summary = self._summary(make_metrics(tables, end_s), voltage)
         if self.folder is not None:
             self.folder.write(tables, summary)
         return Result(summary, tables, self.folder.path if self.folder is not None else None)
 
-    def _summary(self, metrics: dict[str, float]) -> dict[str, Any]:
+    def _summary(self, metrics: dict[str, float], voltage: dict[str, float | int | None]) -> dict[str, Any]:
         simulation = self.simulation
         scenario = simulation.scenario
         controllers = {
@@ -234,6 +238,7 @@ class _Run:
             "power_flow_engine": simulation.power_flow.engine,
             "versions": _versions(),
             "metrics": metrics,
+            "voltage": voltage,
             "counts": simulation.counts(),
         }
 

@@ -77,6 +77,20 @@ def test_metrics_follow_from_the_tables(default_run: Result) -> None:
     assert recorded_kwh == pytest.approx(metrics["energy_delivered_kwh"], rel=0.01)
 
 
+def test_voltage_report(default_run: Result) -> None:
+    report, buses = default_run.summary["voltage"], default_run.buses
+    row = buses.loc[buses["vm_pu"].idxmin()]
+    assert (report["lowest_pu"], report["lowest_bus"], report["lowest_time_s"]) == (
+        row["vm_pu"], row["bus"], row["time_s"]
+    )  # fmt: skip
+    assert report["base_buses_outside"] == 21, "of 33, below 0.95 pu without any charging"
+    base = buses[buses["time_s"] == 0].set_index("bus")["vm_pu"]
+    inside = base[base >= 0.95].index
+    left = buses[buses["bus"].isin(inside) & (buses["vm_pu"] < 0.95)]
+    assert report["new_buses_outside"] == left["bus"].nunique() > 0
+    assert report["new_violation_bus_h"] == pytest.approx(len(left) / 60, abs=0.02)
+
+
 # ---- metrics against hand computation
 
 
