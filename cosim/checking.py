@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cosim.scenario import Scenario
 
 
-def facts(scenario: Scenario) -> list[tuple[str, str]]:
+def facts(scenario: Scenario, source: str | None = None) -> list[tuple[str, str]]:
     """Return name and value of everything worth knowing before a run.
 
     Raises
@@ -24,14 +24,17 @@ def facts(scenario: Scenario) -> list[tuple[str, str]]:
         If the scenario cannot be run.
     """
     make_recommender(scenario)
-    with Simulation(scenario) as simulation:
+    with Simulation(scenario, source=source) as simulation:
+        simulation.prepare(scenario.simulation.seed)
         network, feeder, flow = simulation.system.network, simulation.system.feeder, simulation.power_flow
         component = network.largest_component()
         warmup, control, evs = vehicle_counts(scenario)
         base = flow.branch_results(flow.no_load)
         lowest_pu, row = flow.no_load.minimum()
-        rows = np.zeros(1, dtype=np.int64)
-        cap_kw = station_caps_kw(flow.no_load.vm_pu, rows, scenario.droop)[0]
+        row_of = {int(number): place for place, number in enumerate(flow.bus_numbers)}
+        rows = np.array([row_of[station.bus] for station in simulation.system.stations], dtype=np.int64)
+        caps_kw = station_caps_kw(flow.no_load.vm_pu, rows, scenario.droop)
+        cap = " to ".join(f"{cap_kw:.2f}" for cap_kw in sorted({caps_kw.min(), caps_kw.max()}))
         result = [
             ("scenario", f"{scenario.name}: {scenario.description}" if scenario.description else scenario.name),
             (
@@ -59,7 +62,7 @@ def facts(scenario: Scenario) -> list[tuple[str, str]]:
             ),
             ("power flow", flow.engine + (f" ({flow.engine_note})" if flow.engine_note else "")),
             ("CVV floor", f"{evs * flow.no_load.deviation_pu():.2f} pu over {evs} decisions, without any charging"),
-            ("droop", f"cap at base load {cap_kw:.2f} kW per charger" if scenario.droop.enabled else "off"),
+            ("droop", f"cap at base load {cap} kW per charger" if scenario.droop.enabled else "off"),
             ("recommender", scenario.recommender.name),
         ]
         connected = set(component.tolist())

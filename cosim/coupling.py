@@ -91,13 +91,16 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
     to_end_m, from_start_m = _to_and_from_strip(network, places, network.length_m)
     distance_to_m = network.path_costs(edges, network.length_m, reverse=True) - to_end_m[:, None]
     distance_from_m = network.path_costs(edges, network.length_m) - from_start_m[:, None]
-    power_flow = PowerFlow(
-        feeder,
-        [place.bus for place in places],
-        base_load_scale=scenario.grid.base_load_scale,
-        on_collapse=scenario.grid.on_collapse,
-        collapse_voltage_pu=scenario.grid.collapse_voltage_pu,
-    )
+    try:
+        power_flow = PowerFlow(
+            feeder,
+            [place.bus for place in places],
+            base_load_scale=scenario.grid.base_load_scale,
+            on_collapse=scenario.grid.on_collapse,
+            collapse_voltage_pu=scenario.grid.collapse_voltage_pu,
+        )
+    except InputError as error:
+        raise InputError([f"{label}: [grid] base_load_scale: {fault}" for fault in error.faults]) from None
     return CoupledSystem(network, feeder, tuple(places), power_flow, distance_to_m, distance_from_m)
 
 

@@ -43,7 +43,15 @@ class PowerFlowError(CosimError):
 
 
 class ResultsError(InputError):
-    """A run folder cannot be written or read."""
+    """A folder for results cannot be used or read."""
+
+
+class WriteError(CosimError):
+    """Results could not be written while the run went on."""
+
+
+class InterruptedRunError(CosimError):
+    """Somebody asked the run to stop (Ctrl-C or a termination request)."""
 
 
 def nearest_name(name: str, allowed: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cosim.grid.powerflow import PowerFlow, PowerFlowSolution
     from cosim.records import Records
@@ -55,6 +55,11 @@ class GridLog:
         """
         return self._count(self._power_flow.solve(power_kw))
 
+    @property
+    def decisions(self) -> int:
+        """How many decision steps were noted."""
+        return len(self._records.costs) + len(self._decisions)
+
     def add_decision(self, power_kw: Sequence[float]) -> None:
         """Note the peak load of a decision step; its cost is recorded later."""
         self._decisions.append(tuple(power_kw))
@@ -69,16 +74,23 @@ class GridLog:
 
     def settle(self) -> None:
         """Solve what was put off, in its order."""
-        if not (self._decisions or self._instants):
-            return
+        self.settle_decisions()
+        # Taken out first: if one of them has no solution, which ends the run, nobody tries it again.
+        instants, self._instants = self._instants, []
+        self._solve_all(instants, self._receive_voltages)
+
+    def settle_decisions(self) -> None:
+        """Solve what was put off for decisions only: a learner wants their costs at once."""
+        decisions, self._decisions = self._decisions, []
+        self._solve_all(decisions, self._receive_cost)
+
+    def _solve_all(self, loads: list[tuple[float, ...]], receive: Callable[[PowerFlowSolution], None]) -> None:
         solved: dict[tuple[float, ...], PowerFlowSolution] = {}
-        for loads, receive in ((self._decisions, self._receive_cost), (self._instants, self._receive_voltages)):
-            for power_kw in loads:
-                # In a quiet network many steps and instants have the same load.
-                if power_kw not in solved:
-                    solved[power_kw] = self._power_flow.solve(power_kw)
-                receive(self._count(solved[power_kw]))
-            loads.clear()
+        for power_kw in loads:
+            # In a quiet network many steps and instants have the same load.
+            if power_kw not in solved:
+                solved[power_kw] = self._power_flow.solve(power_kw)
+            receive(self._count(solved[power_kw]))
 
     def _count(self, solution: PowerFlowSolution) -> PowerFlowSolution:
         self._counts.powerflows += 1

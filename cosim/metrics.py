@@ -72,7 +72,8 @@ def decision_rewards(
     """Return the reward of each decision (paper, Eq. 25-26, or minus the vehicle seconds).
 
     Step k lasts from its request to the next one, the last step until the end of the run. A step without duration
-    (two requests in one second) counts the present vehicles.
+    (two requests in one second) counts the present vehicles, those that arrive in this very second included: whether
+    somebody does is not known between the two requests.
 
     Parameters
     ----------
@@ -93,10 +94,16 @@ def decision_rewards(
         area[0] = 0.0
         return -np.diff(area)
     held_s = np.diff(edges_s)
-    present = vehicle_seconds(trips, edges_s[:-1] + 1.0) - area[:-1]
-    mean = np.divide(np.diff(area), held_s, out=present, where=held_s > 0)
+    mean = np.divide(np.diff(area), held_s, out=_present(trips, edges_s[:-1]), where=held_s > 0)
     mean[-1] = reward.last_weight_per_s * (area[-1] - area[-2])
     return reward.scale * (reward.maximum - mean)
+
+
+def _present(trips: pd.DataFrame, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Count the vehicles that have departed by each instant and have not arrived before it."""
+    departed = np.searchsorted(np.sort(trips["depart_s"].to_numpy()), times_s, side="right")
+    arrived = np.searchsorted(np.sort(trips["arrive_s"].dropna().to_numpy()), times_s, side="left")
+    return (departed - arrived).astype(np.float64)
 
 
 def run_metrics(

@@ -10,6 +10,7 @@ import numpy as np
 from cosim.charging.droop import slope_kw_per_pu
 from cosim.control import FleetInfo, SystemInfo
 from cosim.coupling import path_costs_via_stations
+from cosim.errors import PowerFlowError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,11 @@ class _GridQuestion:
         self._power_flow = power_flow
 
     def mean_voltage_pu(self, power_kw: NDArray[np.float64]) -> float:
-        """Solve one power flow; see ``GridModel``."""
-        return self._power_flow.solve(power_kw).mean_pu
+        """Solve one power flow; see ``GridModel``. A question may be about a collapse: then the answer is 0."""
+        try:
+            return self._power_flow.solve(power_kw).mean_pu
+        except PowerFlowError:
+            return 0.0
 
 
 def system_info(scenario: Scenario, system: CoupledSystem) -> SystemInfo:
@@ -88,6 +92,11 @@ class Observation:
         self._en_route = en_route
         self._traffic = traffic
         self.reachable = reachable
+
+    @property
+    def system(self) -> CoupledSystem:
+        """Network, feeder and stations, to be read only."""
+        return self._system
 
     @property
     def time_s(self) -> int:

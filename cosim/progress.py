@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -50,6 +50,7 @@ class ProgressDisplay:
     def __init__(self, scenario: Scenario, *, quiet: bool) -> None:
         self.scenario = scenario
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self._next_line_s = 0
         self.live = Live(console=self.console, auto_refresh=False, transient=True) if self._is_terminal else None
 
     @property
@@ -86,7 +87,8 @@ class ProgressDisplay:
         """Show how far the run is."""
         if self.live is not None:
             self.live.update(Text(self._line(progress)), refresh=True)
-        elif progress.time_s % _PLAIN_LINE_EVERY_S == 0:
+        elif progress.time_s >= self._next_line_s:
+            self._next_line_s = progress.time_s - progress.time_s % _PLAIN_LINE_EVERY_S + _PLAIN_LINE_EVERY_S
             self.console.print(self._line(progress))
 
     def _line(self, progress: Progress) -> str:
@@ -129,18 +131,24 @@ def warnings_of(summary: dict[str, object]) -> list[str]:
         "teleports": "{} times SUMO moved on a vehicle that stood still too long (teleport): the network was jammed",
         "collisions": "{} collisions on the road",
         "unreachable": "{} EVs could reach no station and drove on uncharged",
-        "missed_station": "{} EVs were teleported past their station and were not charged",
+        "missed_station": "{} EVs were teleported past their station and drove on uncharged",
+        "empty_battery": "{} EVs reached their station with less than nothing in the battery",
         "nonconverged": "{} power flows have no solution with constant-power loads",
         "collapsed": "in {} power flows loads below the collapse voltage were taken as constant impedances",
     }
     found = [f"{text.format(counts[name])}." for name, text in sentences.items() if counts[name]]
     if summary["stop_reason"] == "time limit":
         left = counts["vehicles"] - counts["arrived"]
-        found.append(f"the run stopped at simulation.time_limit_s with {left} vehicles still on their way.")
+        found.append(
+            f"the run stopped at simulation.time_limit_s with {left} vehicles still on their way or at a station; "
+            "means over charged EVs leave those out that were not done."
+        )
     return found
 
 
-def _voltage_sentence(voltage: dict[str, float]) -> str:
+def _voltage_sentence(voltage: dict[str, Any]) -> str:
+    if voltage["lowest_time_s"] is None:
+        return "no voltages were recorded"
     minutes = voltage["lowest_time_s"] / 60
     return (
         f"lowest voltage at bus {voltage['lowest_bus']} after {minutes:.0f} min; outside {voltage['band_low_pu']:g}-"

@@ -51,8 +51,10 @@ class TripLog:
         depart_s = demand.depart_s.astype(np.float64)
         arrive_s = np.array(self.arrive_s)
         plug_in_s = np.array(self.plug_in_s)
-        asked = ~np.isnan(np.array(self.request_s))
-        waiting_s = np.where(asked, plug_in_s - np.array(self.arrival_station_s), 0.0)
+        # Who asked and ended the trip without having been at a station (see "missed_station") waited nowhere.
+        arrival_station_s = np.array(self.arrival_station_s)
+        asked = ~np.isnan(np.array(self.request_s)) & ~(np.isnan(arrival_station_s) & ~np.isnan(arrive_s))
+        waiting_s = np.where(asked, plug_in_s - arrival_station_s, 0.0)
         charging_s = np.where(asked, np.array(self.plug_out_s) - plug_in_s, 0.0)
         at_station_s = np.nan_to_num(waiting_s) + np.nan_to_num(charging_s)
         names = np.array([*station_ids, None], dtype=object)
@@ -67,7 +69,7 @@ class TripLog:
             "distance_m": np.round(np.array(self.distance_m), 3),
             "station": names[np.array(self.station, dtype=np.int64)],
             "request_s": np.array(self.request_s),
-            "arrival_station_s": np.array(self.arrival_station_s),
+            "arrival_station_s": arrival_station_s,
             "plug_in_s": plug_in_s,
             "plug_out_s": np.array(self.plug_out_s),
             "soc_start": demand.soc_start,
@@ -122,13 +124,14 @@ class Records:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return ``stations``, ``buses`` and ``lines``, one row per instant and element."""
-        count = len(self.instants_s)
-        time_s = np.array(self.instants_s, dtype=np.float64)
+        # An instant whose power flow has no solution, which ended the run, is left out.
+        count = len(self._vm_pu)
+        time_s = np.array(self.instants_s[:count], dtype=np.float64)
         stations: dict[str, np.ndarray] = {"time_s": np.repeat(time_s, len(self.station_ids))}
         stations["station"] = np.tile(np.array(self.station_ids, dtype=object), count)
         for name, rows in self._station_rows.items():
             kind = np.float64 if name.endswith("_kw") else np.int64
-            stations[name] = np.array(rows, dtype=kind).ravel()
+            stations[name] = np.array(rows[:count], dtype=kind).ravel()
         buses = {
             "time_s": np.repeat(time_s, len(self.bus_numbers)),
             "bus": np.tile(self.bus_numbers, count),

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cosim.errors import ResultsError
+from cosim.errors import ResultsError, WriteError
 from cosim.metrics import decision_rewards, run_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -99,7 +99,74 @@ def make_metrics(tables: Mapping[str, pd.DataFrame], end_s: float) -> dict[str, 
     return run_metrics(tables["trips"], tables["decisions"], tables["buses"], tables["lines"], end_s)
 
 
-class RunFolder:
+class OutputFolder:
+    """A folder whose files are replaced whole, by an atomic rename.
+
+    Nothing of an earlier run is removed before the first file is written.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; it is made here.
+    files : sequence of str
+        Names of the files that will be written.
+    overwrite : bool
+        Allow a folder that exists; those of its files that will be written are then removed.
+
+    Raises
+    ------
+    ResultsError
+        If the folder exists or cannot be written.
+    """
+
+    def __init__(self, path: Path, files: Sequence[str], *, overwrite: bool = False) -> None:
+        self.path = path
+        self._files = tuple(files)
+        self._begun = False
+        try:
+            self._made = not path.exists()
+            if path.exists() and not path.is_dir():
+                raise ResultsError(f"--out {path}: this is a file, not a folder.")
+            if path.exists() and any(path.iterdir()) and not overwrite:
+                raise ResultsError(f"--out {path}: the folder exists already; choose another or add --overwrite.")
+            path.mkdir(parents=True, exist_ok=True)
+            probe = path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ResultsError(f"--out {path}: the folder cannot be written ({error.strerror}).") from error
+
+    def release(self) -> None:
+        """Take the folder away again if it was made for this and nothing was written."""
+        if self._made and not self._begun:
+            self.path.rmdir()
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file."""
+        self._replace(name, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file; NaN and infinity, which JSON does not know, become null."""
+        self.write_text(name, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a Parquet file."""
+        self._replace(name, lambda temporary: pq.write_table(_arrow(table), temporary, compression="zstd"))
+
+    def _replace(self, name: str, write: Callable[[Path], object]) -> None:
+        temporary = self.path / f".{name}"
+        try:
+            if not self._begun:
+                for stale in self._files:
+                    (self.path / stale).unlink(missing_ok=True)
+                self._begun = True
+            write(temporary)
+            os.replace(temporary, self.path / name)  # noqa: PTH105
+        except OSError as error:
+            raise WriteError(f"{self.path / name} cannot be written: {error.strerror or error}.") from error
+
+
+class RunFolder(OutputFolder):
     """Writes one run.
 
     Parameters
@@ -116,55 +183,53 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        self.path = path
-        try:
-            if path.exists() and not path.is_dir():
-                raise ResultsError(f"--out {path}: this is a file, not a folder.")
-            if path.exists() and any(path.iterdir()) and not overwrite:
-                raise ResultsError(f"--out {path}: the folder exists already; choose another or add --overwrite.")
-            path.mkdir(parents=True, exist_ok=True)
-            for name in ("summary.json", "scenario.toml", *(f"{table}.parquet" for table in TABLES)):
-                (path / name).unlink(missing_ok=True)
-            probe = path / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise ResultsError(f"--out {path}: the folder cannot be written ({error.strerror}).") from error
+        files = ("summary.json", "scenario.toml", *(f"{table}.parquet" for table in TABLES))
+        super().__init__(path, files, overwrite=overwrite)
+
+    @classmethod
+    def numbered(cls, stem: Path) -> RunFolder:
+        """Make a folder of this name, or of the name with the first free number: no other run gets the same one."""
+        number = 1
+        while True:
+            path = stem if number == 1 else stem.with_name(f"{stem.name}-{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+                continue
+            except OSError as error:
+                raise ResultsError(f"{path}: the run folder cannot be made ({error.strerror}); use --out.") from error
+            folder = cls(path)
+            folder._made = True
+            return folder
 
     def write_scenario(self, toml: str) -> None:
         """Write ``scenario.toml``."""
-        self._replace("scenario.toml", toml.encode())
+        self.write_text("scenario.toml", toml)
 
     def write(self, tables: Mapping[str, pd.DataFrame], summary: Mapping[str, Any]) -> None:
         """Write all tables, then the summary."""
         for name, table in tables.items():
-            temporary = self.path / f".{name}.parquet"
-            try:
-                pq.write_table(_arrow(table), temporary, compression="zstd")
-                os.replace(temporary, self.path / f"{name}.parquet")  # noqa: PTH105
-            except OSError as error:
-                raise ResultsError(f"{self.path / name}.parquet cannot be written: {error}.") from error
-        text = json.dumps(_plain(summary), indent=2, allow_nan=False)
-        self._replace("summary.json", f"{text}\n".encode())
-
-    def _replace(self, name: str, content: bytes) -> None:
-        temporary = self.path / f".{name}"
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, self.path / name)  # noqa: PTH105
-        except OSError as error:
-            raise ResultsError(f"{self.path / name} cannot be written: {error.strerror}.") from error
+            self.write_table(f"{name}.parquet", table)
+        self.write_json("summary.json", summary)
 
 
 def _arrow(table: pd.DataFrame) -> pa.Table:
     """Turn a table into Arrow's form, NaN into null; pandas' own way takes longer and adds its metadata."""
-    return pa.table({name: pa.array(table[name].to_numpy(), from_pandas=True) for name in table})
+    columns = {}
+    for name in table:
+        # Without its type, a column of texts that is still empty would be of no type at all.
+        kind = pa.string() if table[name].dtype == object else None
+        columns[name] = pa.array(table[name].to_numpy(), type=kind, from_pandas=True)
+    return pa.table(columns)
 
 
 def _plain(value: Any) -> Any:
     """Replace NaN and infinity, which JSON does not know, by null."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

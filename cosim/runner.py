@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+import signal
+import threading
 import time
 from dataclasses import dataclass
 from importlib import metadata
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosim import registry
 from cosim._version import __version__
-from cosim.errors import CosimError
+from cosim.errors import WriteError
 from cosim.metrics import voltage_report
 from cosim.randomness import stream
 from cosim.results import Result, RunFolder, make_metrics, make_tables
@@ -20,7 +23,8 @@ from cosim.scenario_file import load_scenario
 from cosim.simulation import Simulation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from cosim.control import Recommender
     from cosim.coupling import CoupledSystem
@@ -75,15 +79,16 @@ class Watch:
     progress: Callable[[Progress], None] | None = None
 
 
-def run(
+def run(  # noqa: PLR0913 - optional keywords, each with one meaning
     scenario: Scenario | str | Path = "nguyen-dupuis",
     *,
     recommender: Recommender | str | None = None,
     seed: int | None = None,
-    out: str | Path | None = None,
+    out: str | Path | RunFolder | None = None,
     overwrite: bool = False,
     gui: bool = False,
     system: CoupledSystem | None = None,
+    source: str | None = None,
     watch: Watch | None = None,
 ) -> Result:
     """Simulate a scenario.
@@ -96,14 +101,16 @@ def run(
         An object of one's own, or a plug-in's name; the scenario's if left out.
     seed : int, optional
         Replaces the scenario's.
-    out : path, optional
+    out : path or RunFolder, optional
         Run folder to write; without it nothing is written.
     overwrite : bool
-        Allow a folder that exists.
+        Allow a folder that exists; what is in it is replaced once the new run begins.
     gui : bool
         Show SUMO's window.
     system : CoupledSystem, optional
         Network, feeder and stations if they are loaded already.
+    source : str, optional
+        The scenario's file or name, for messages.
     watch : Watch, optional
         Who wants to see what happens meanwhile.
 
@@ -116,9 +123,11 @@ def run(
     ------
     InputError
         If scenario, plug-in or folder cannot be used.
-    SimulatorError, PowerFlowError
-        If the run cannot go on. What it had is written first, as for ``KeyboardInterrupt``.
+    SimulatorError, PowerFlowError, InterruptedRunError
+        If the run cannot go on or is interrupted. What it had is written first, whatever the error.
     """
+    if not isinstance(scenario, Scenario):
+        source = source or str(scenario)
     resolved = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     changes: dict[str, Any] = {}
     if seed is not None:
@@ -128,12 +137,39 @@ def run(
         changes["recommender"] = type(resolved.recommender)(name=recommender)
     resolved = resolved.model_copy(update=changes)
     agent = recommender if recommender is not None and not isinstance(recommender, str) else make_recommender(resolved)
-    folder = RunFolder(Path(out), overwrite=overwrite) if out is not None else None
-    with Simulation(resolved, system=system, gui=gui) as simulation:
-        if watch is not None and watch.ready is not None:
-            watch.ready(simulation)
-        name = resolved.recommender.name if agent is not recommender else type(agent).__name__
-        return _Run(simulation, agent, name, folder, watch or Watch()).go()
+    name = resolved.recommender.name if agent is not recommender else type(agent).__name__
+    folder = out if isinstance(out, RunFolder | None) else RunFolder(Path(out), overwrite=overwrite)
+    watch = watch or Watch()
+    try:
+        with Simulation(resolved, system=system, source=source, gui=gui) as simulation:
+            if watch.ready is not None:
+                watch.ready(simulation)
+            return _Run(simulation, agent, name, folder, watch).go()
+    finally:
+        if folder is not None:
+            folder.release()
+
+
+@contextlib.contextmanager
+def _stopping(simulation: Simulation) -> Iterator[None]:
+    """Let Ctrl-C and a termination request end the run between two steps, a second one at once.
+
+    In the middle of a step SUMO would be left in the middle of a sentence.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        simulation.request_stop()
+        signal.signal(number, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def make_recommender(scenario: Scenario) -> Recommender:
@@ -168,16 +204,19 @@ class _Run:
     def go(self) -> Result:
         simulation = self.simulation
         info = simulation.reset()
+        self.recommender.reset(info, stream(simulation.seed, "recommender"))
         simulation.on_record = self._recorded
         if self.folder is not None:
-            self.folder.write_scenario(to_toml(simulation.scenario))
+            self.folder.write_scenario(to_toml(_resolved(simulation)))
             self._write()
-        self.recommender.reset(info, stream(simulation.seed, "recommender"))
         try:
-            while (request := simulation.advance()) is not None:
-                simulation.answer(self.recommender.recommend(request, simulation.observe(request)))
-        except (CosimError, KeyboardInterrupt):
-            # What the run had is worth keeping; the summary says that it is not complete.
+            with _stopping(simulation):
+                while (request := simulation.advance()) is not None:
+                    simulation.answer(self.recommender.recommend(request, simulation.observe(request)))
+        except WriteError:
+            raise
+        except BaseException:
+            # What the run had is worth keeping, whatever ended it; the summary says that it is not complete.
             self._write()
             raise
         return self._write()
@@ -241,6 +280,21 @@ class _Run:
             "voltage": voltage,
             "counts": simulation.counts(),
         }
+
+
+def _resolved(simulation: Simulation) -> Scenario:
+    """Return the scenario with the places filled in that were chosen when it was loaded."""
+    places = {station.id: station for station in simulation.system.stations}
+    stations = [
+        station.model_copy(
+            update={
+                "bus": places[station.id].bus,
+                "position_m": (places[station.id].strip_start_m + places[station.id].strip_end_m) / 2,
+            }
+        )
+        for station in simulation.scenario.station
+    ]
+    return simulation.scenario.model_copy(update={"station": tuple(stations)})
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,16 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from cosim import registry
 from cosim.errors import nearest_name
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Identifier = Annotated[str, Field(min_length=1, pattern=r"^[^\s/\\]+$")]
+Identifier = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
 
 
 def _plugin_name(kind: registry.Kind) -> AfterValidator:
@@ -31,6 +40,13 @@ def _plugin_name(kind: registry.Kind) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+def _bus(value: object) -> int | str | None:
+    # A union of types would report one fault for each of them.
+    if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"found {value!r}; a bus is given by its number or its name")
 
 
 class Table(BaseModel):
@@ -74,7 +90,7 @@ class SimulationTable(Table):
     stepping: Literal["auto", "second", "event"] = "auto"
     routing: Literal["dijkstra", "astar"] = "dijkstra"
     rerouting_interval_s: Annotated[int, Field(gt=0)] = 10
-    teleport_s: Positive = 300.0
+    teleport_s: Annotated[float, Field(gt=0, le=1e6)] = 300.0
 
     @model_validator(mode="after")
     def _limit_after_control(self) -> SimulationTable:
@@ -114,7 +130,7 @@ class DemandTable(Table):
         Departures per hour; the number in each period is fixed (rounded), the instants are random.
     """
 
-    vehicles_per_h: NotNegative = 600.0
+    vehicles_per_h: Annotated[float, Field(ge=0, le=1e6)] = 600.0
 
 
 class FleetTable(Table):
@@ -248,7 +264,7 @@ class StationTable(Table):
     id: Identifier
     edge: str
     position_m: NotNegative | None = None
-    bus: int | str | None = None
+    bus: Annotated[int | str | None, PlainValidator(_bus)] = None
     chargers: Annotated[int, Field(ge=1)] = 60
     max_power_kw: Positive = 50.0
     site_limit_kw: Positive | None = None

@@ -50,7 +50,10 @@ def load_scenario(source: str | Path, **overrides: Any) -> Scenario:
     path = _locate(source)
     label = str(source)
     data = _read(path, label)
-    data.setdefault("name", path.stem)
+    data.setdefault("name", re.sub(r"\s+", "-", path.stem))
+    for table in _NAMED_TABLES:
+        if isinstance(data.get(table), str):
+            data[table] = {"name": data[table]}
     for table in _FILE_TABLES:
         _make_absolute(data, table, path.parent)
     overridden = set()
@@ -72,8 +75,11 @@ def _locate(source: str | Path) -> Path:
     if text in registry.names("scenario"):
         return Path(registry.load("scenario", text))
     path = Path(text)
-    if path.is_file():
-        return path.resolve()
+    try:
+        if path.is_file():
+            return path.resolve()
+    except OSError as error:
+        raise InputError(f"{text[:80]}: not a usable path: {error.strerror}.") from None
     if path.suffix or "/" in text:
         what = "is a folder, not a scenario file" if path.is_dir() else "does not exist"
         raise InputError(f"{text}: the scenario file {what}.")
@@ -114,7 +120,7 @@ def _override(data: dict[str, Any], key: str, value: Any, label: str) -> str:
         if not isinstance(target, dict | list):
             raise InputError(f"{label}: --set {key}: '{'.'.join(tables[: depth + 1])}' is not a table.")
     if isinstance(target, list):
-        raise InputError(f"{label}: --set {key}: name the station first, as in station.CS1.{last}.")
+        raise InputError(f"{label}: --set {key}: name station and key, as in station.{last}.chargers.")
     if isinstance(value, dict) and isinstance(target.get(last), dict):
         target[last] = target[last] | value
     else:
@@ -164,6 +170,10 @@ def _sentence(detail: ErrorDetails, label: str, overridden: set[str], data: Mapp
         case "extra_forbidden":
             allowed = _fields_at(location[:-1])
             return f"{where}: unknown key; {nearest_name(str(location[-1]), allowed)}."
+        case "too_short":
+            return f"{where}: at least one station is needed."
+        case "dict_type" | "model_type":
+            return f"{where}: found {found!r}; a table is needed."
         case "missing":
             return f"{where}: required, but missing."
         case "value_error":

@@ -31,7 +31,7 @@ from cosim.charging.session import battery_need_kwh
 from cosim.charging.stations import Arrival, ChargingStations
 from cosim.control import Request
 from cosim.coupling import CoupledSystem, couple
-from cosim.errors import CosimError, SimulatorError
+from cosim.errors import CosimError, InputError, InterruptedRunError, SimulatorError
 from cosim.grid_log import GridLog
 from cosim.observation import Observation, system_info
 from cosim.randomness import stream, sumo_seed
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from cosim.control import SiteController, SystemInfo
     from cosim.scenario import Scenario
+    from cosim.traffic.demand import Demand
 
 StopReason = Literal["all arrived", "time limit", "not finished"]
 #: Quiet seconds crossed in one call at most, when stepping by event.
@@ -71,6 +72,8 @@ class Simulation:
         What to simulate.
     system : CoupledSystem, optional
         Network, feeder and stations if they are loaded already.
+    source : str, optional
+        The scenario's file or name, for messages.
     gui : bool
         Show SUMO's window (TraCI only).
     checkpoints : bool
@@ -83,10 +86,17 @@ class Simulation:
     """
 
     def __init__(
-        self, scenario: Scenario, *, system: CoupledSystem | None = None, gui: bool = False, checkpoints: bool = False
+        self,
+        scenario: Scenario,
+        *,
+        system: CoupledSystem | None = None,
+        source: str | None = None,
+        gui: bool = False,
+        checkpoints: bool = False,
     ) -> None:
         self.scenario = scenario
-        self.system = system or couple(scenario)
+        self._source = source or scenario.name
+        self.system = system or couple(scenario, self._source)
         self.power_flow = self.system.power_flow
         row = {int(number): i for i, number in enumerate(self.power_flow.bus_numbers)}
         self._station_rows = np.array([row[station.bus] for station in self.system.stations], dtype=np.int64)
@@ -105,6 +115,7 @@ class Simulation:
         self._limit_s = simulation.time_limit_s
         self._sumo_incidents = {"teleports": 0, "collisions": 0}
         self.stop_reason: StopReason = "not finished"
+        self._stop_requested = False
         #: Called after every recorded instant; progress and partial results hang here.
         self.on_record: Callable[[], None] | None = None
 
@@ -115,8 +126,8 @@ class Simulation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close SUMO."""
-        self.close()
+        """Close SUMO; after an error it is not asked to end, which it may no longer be able to, but made to."""
+        self.close(abort=kind is not None)
 
     # ---- life cycle
 
@@ -135,7 +146,7 @@ class Simulation:
         """
         self.seed = self.scenario.simulation.seed if seed is None else seed
         scenario, system = self.scenario, self.system
-        demand = random_demand(scenario, system.network, stream(self.seed, "demand"))
+        controllers, demand = self.prepare(self.seed)
         folder = Path(self._folder.name)
         write_trips(folder / "trips.rou.xml", demand, system.network)
         self._evs = [int(i) for i in np.flatnonzero(demand.is_ev)]
@@ -147,7 +158,7 @@ class Simulation:
         self.state = LoopState(
             stations=ChargingStations(
                 system.stations,
-                self._controllers(),
+                controllers,
                 efficiency=scenario.fleet.efficiency,
                 vehicle_max_power_kw=scenario.fleet.max_power_kw,
                 cap_kw=scenario.droop.max_power_kw,
@@ -164,18 +175,30 @@ class Simulation:
         self._begin_traffic()
         return system_info(scenario, system)
 
+    def prepare(self, seed: int) -> tuple[dict[int, SiteController], Demand]:
+        """Make the controllers and draw the demand of a run, all that can still be wrong before SUMO starts.
+
+        Raises
+        ------
+        InputError
+            If a controller refuses its options, or no trip is possible on the network.
+        """
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise InputError(f"seed: found {seed!r}; it must be a whole number, at least 0.")
+        return self._controllers(), random_demand(self.scenario, self.system.network, stream(seed, "demand"))
+
     def _controllers(self) -> dict[int, SiteController]:
         tables = self.scenario.controller
-        return {
-            m: registry.instantiate(
-                "controller",
-                tables[station.id].name,
-                tables[station.id].options,
-                where=f"{self.scenario.name}: [controller.{station.id}]",
-            )
-            for m, station in enumerate(self.system.stations)
-            if station.id in tables
-        }
+        controllers = {}
+        for m, station in enumerate(self.system.stations):
+            table = tables.get(station.id)
+            if table is not None:
+                where = f"{self._source}: [controller.{station.id}]"
+                controllers[m] = registry.instantiate("controller", table.name, table.options, where=where)
+                period_s = controllers[m].period_s
+                if period_s is not None and (period_s <= 0 or period_s != int(period_s)):
+                    raise InputError(f"{where}: period_s = {period_s} must be a whole number of seconds, at least 1.")
+        return controllers
 
     def _begin_traffic(self, state: Path | None = None) -> None:
         simulation = self.scenario.simulation
@@ -219,10 +242,10 @@ class Simulation:
         """Vehicles whose departure is due and that have not arrived."""
         return bisect.bisect_left(self._depart_s, self.now_s) - self.state.arrived
 
-    def close(self) -> None:
+    def close(self, *, abort: bool = False) -> None:
         """End SUMO and remove scratch files; may be called twice."""
         if self._traffic is not None:
-            self._traffic.close()
+            self._traffic.close(abort=abort)
         self._folder.cleanup()
 
     def warm_up(self) -> None:
@@ -289,8 +312,12 @@ class Simulation:
             If SUMO died.
         PowerFlowError
             If the feeder collapsed and the scenario says to stop there.
+        InterruptedRunError
+            After :meth:`request_stop`.
         """
         while True:
+            if self._stop_requested:
+                raise InterruptedRunError(f"interrupted at simulated second {self.now_s}.")
             if self.now_s >= self._due_s:
                 request = self._request()
                 if request is not None:
@@ -300,6 +327,10 @@ class Simulation:
                 return None
             self._control()
             self._step()
+
+    def request_stop(self) -> None:
+        """Let :meth:`advance` raise at its next safe point; may be called from a signal handler."""
+        self._stop_requested = True
 
     def answer(self, station: int) -> None:
         """Send the vehicle that asked to a station.
@@ -316,14 +347,14 @@ class Simulation:
         """
         state, i = self.state, self._evs[self.state.next_ev]
         view = self._view
-        if not 0 <= station < len(self.system.stations) or not view.reachable[station]:
+        whole = isinstance(station, int | np.integer) and not isinstance(station, bool)
+        if not whole or not 0 <= station < len(self.system.stations) or not view.reachable[station]:
             valid = [info.id for info, ok in zip(self.system.stations, view.reachable, strict=True) if ok]
             raise CosimError(
-                f"the recommender chose station {station} for vehicle {view.request.vehicle}; valid are the positions "
-                f"of {', '.join(valid)} among {len(self.system.stations)} stations."
+                f"the recommender chose station {station!r} for vehicle {view.request.vehicle}; valid are the "
+                f"positions of {', '.join(valid)} among {len(self.system.stations)} stations."
             )
         self.traffic.add_request(view.request.vehicle, view.request.edge, self.system.stations[station].edge, station)
-        self._close_decision()
         state.records.decisions.append((view.request.time_s, view.request.vehicle, station))
         state.trips.station[i] = station
         state.trips.request_s[i] = float(view.request.time_s)
@@ -354,6 +385,7 @@ class Simulation:
             reachable = self._reach_to[request.edge] & self._reach_from[request.destination]
             self._view = Observation(request, self.system, state.stations, state.en_route, self.traffic, reachable)
             if reachable.any():
+                self._close_decision()
                 return request
             # No station can be reached from here: counted, and the vehicle drives on uncharged.
             self.traffic.add_trip(request.vehicle, request.edge, request.destination)
@@ -420,7 +452,7 @@ class Simulation:
     def _entered(self, vehicle: str) -> None:
         """Note the length of the way ahead; unless it leads to a station, the vehicle keeps this route to its end."""
         i = self._vehicle_index[vehicle]
-        if i not in self.state.heading_for:
+        if i not in self.state.heading_for and i not in self.state.missed:
             self.state.trips.distance_m[i] = self.traffic.route_m(vehicle, self._destination[i])
 
     def _stationed(self, time_s: int, vehicle: str) -> Arrival:
@@ -433,17 +465,22 @@ class Simulation:
         state.trips.distance_m[i] = driven_m
         state.trips.arrival_station_s[i] = float(time_s)
         state.trips.soc_plug_in[i] = soc
+        state.empty_battery += soc < 0.0
         return Arrival(float(time_s), i, station, self._need_kwh(soc))
 
     def _arrived(self, time_s: int, vehicle: str) -> None:
         """Note the end of a trip."""
         state, i = self.state, self._vehicle_index[vehicle]
-        state.trips.arrive_s[i] = float(time_s)
-        state.arrived += 1
-        if i in state.heading_for:
-            # SUMO teleported it past its station, so that it ended there uncharged: counted, not hidden.
-            state.en_route[state.heading_for.pop(i)] -= 1
-            state.missed_station += 1
+        station = state.heading_for.pop(i, None)
+        if station is None:
+            state.trips.arrive_s[i] = float(time_s)
+            state.arrived += 1
+            return
+        # SUMO teleported it past its station to the end of that edge: counted, and it drives on uncharged. The distance
+        # of a teleport is not known.
+        state.en_route[station] -= 1
+        state.missed.add(i)
+        self.traffic.add_trip(vehicle, self.system.stations[station].edge, self._destination[i])
 
     def _soc(self, i: int, driven_m: float) -> float:
         """Return a vehicle's state of charge after driving (paper, Eq. 7-8)."""
@@ -491,11 +528,17 @@ class Simulation:
         for m in range(len(self.system.stations)):
             for session in self.state.stations.present(m)[1]:
                 self.state.trips.plug_in_s[session.vehicle] = session.plug_in_s
+                self.state.trips.energy_kwh[session.vehicle] = session.drawn_until_kwh(self.now_s)
+
+    def last_cost(self) -> float:
+        """Return the cost of the decision whose step is over, once the next request is raised or the run has ended."""
+        self._grid_log.settle_decisions()
+        return self.state.records.costs[-1]
 
     def _close_decision(self) -> None:
-        """End the decision step that is open: its cost is that of its peak load (paper, Eq. 27)."""
+        """End the decision step that is open, if one is: its cost is that of its peak load (paper, Eq. 27)."""
         peak_kw = self.state.stations.take_peak("decision", self.now_s)
-        if self.state.records.decisions:
+        if self._grid_log.decisions < len(self.state.records.decisions):
             self._grid_log.add_decision(peak_kw)
 
     def _finish(self) -> None:
@@ -507,7 +550,7 @@ class Simulation:
             for vehicle, (time_s, distance_m) in self.traffic.exact_arrivals().items():
                 i = self._vehicle_index[vehicle]
                 self.state.trips.arrive_s[i] = float(time_s)
-                if math.isnan(self.state.trips.distance_m[i]):
+                if math.isnan(self.state.trips.distance_m[i]) and i not in self.state.missed:
                     self.state.trips.distance_m[i] = distance_m
 
     # ---- results
@@ -522,7 +565,7 @@ class Simulation:
     def counts(self) -> dict[str, int]:
         """Count vehicles, decisions, power flows and everything that went wrong."""
         state = self.state
-        if self.stop_reason == "not finished" and self._traffic is not None:
+        if self.stop_reason == "not finished" and self._traffic is not None and self._traffic.is_open:
             with contextlib.suppress(SimulatorError):  # SUMO is gone: the last known numbers stand
                 self._sumo_incidents = self.traffic.incidents()
         return {
@@ -533,6 +576,7 @@ class Simulation:
             "decisions": len(state.records.decisions),
             **dataclasses.asdict(state.flows),
             "unreachable": state.unreachable,
-            "missed_station": state.missed_station,
+            "missed_station": len(state.missed),
+            "empty_battery": state.empty_battery,
             **self._sumo_incidents,
         }

@@ -41,9 +41,11 @@ class LoopState:
         Power flows so far.
     next_ev : int
         How many EVs have departed.
-    arrived, charged, unreachable, missed_station : int
-        Vehicles at their destination; EVs that were charged; that could reach no station; that SUMO teleported past
-        theirs.
+    missed : set of int
+        EVs that SUMO teleported past their station; they drive on to their destination uncharged.
+    arrived, charged, unreachable, empty_battery : int
+        Vehicles at their destination; EVs that were charged; that could reach no station; that came to theirs with
+        less than nothing in the battery.
     """
 
     stations: ChargingStations
@@ -52,11 +54,12 @@ class LoopState:
     en_route: list[int]
     heading_for: dict[int, int] = field(default_factory=dict)
     flows: PowerFlowCounts = field(default_factory=PowerFlowCounts)
+    missed: set[int] = field(default_factory=set)
     next_ev: int = 0
     arrived: int = 0
     charged: int = 0
     unreachable: int = 0
-    missed_station: int = 0
+    empty_battery: int = 0
 
 
 @dataclass(frozen=True, slots=True)

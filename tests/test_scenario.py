@@ -208,6 +208,14 @@ def test_name_and_file_together(tmp_path: Path, scenario: Scenario) -> None:
     assert fault == f"{path}: [network]: give either name (an installed plug-in) or file (a path), one of the two."
 
 
+def test_a_plugin_name_may_stand_for_its_table(tmp_path: Path) -> None:
+    path = tmp_path / "my own scenario.toml"
+    path.write_text('grid = "ieee69"\nnetwork = "nguyen-dupuis"\n[[station]]\nid = "A"\nedge = "6_7"\n')
+    loaded = cosim.load_scenario(path)
+    assert (loaded.grid.name, loaded.network.name, loaded.name) == ("ieee69", "nguyen-dupuis", "my-own-scenario")
+    assert cosim.load_scenario(path, grid="ieee33").grid.name == "ieee33"
+
+
 def test_paths_are_relative_to_the_scenario_file(tmp_path: Path, scenario: Scenario) -> None:
     path = tmp_path / "a.toml"
     path.write_text(to_toml(scenario).replace('[grid]\nname = "ieee33"', '[grid]\nfile = "feeder.json"'))

@@ -21,6 +21,7 @@ from cosim.scenario import Scenario
 from cosim.simulation import Simulation
 from cosim.traffic.stepper import TrafficStepper
 from cosim_agents.heuristics.static import Uniform
+from cosim_agents.sites import Uncontrolled
 
 RUNS = ["default_run", "busy_run"]
 
@@ -330,6 +331,7 @@ def test_without_evs(short_scenario: Scenario) -> None:
 def test_without_vehicles(short_scenario: Scenario) -> None:
     demand = short_scenario.demand.model_copy(update={"vehicles_per_h": 0})
     result = cosim.run(short_scenario.model_copy(update={"demand": demand}))
+    assert result.summary["voltage"]["lowest_time_s"] is None
     assert result.metrics["ttt_s"] == 0.0
     assert result.summary["complete"] is True
 
@@ -377,6 +379,38 @@ def test_a_recommender_that_names_no_station(short_scenario: Scenario) -> None:
 
     with pytest.raises(CosimError, match=r"chose station 5 for vehicle v\d+; valid are the positions of CS1, CS2"):
         cosim.run(short_scenario, recommender=Wrong())
+
+
+@pytest.mark.parametrize("answer", [None, True, 1.0, "CS1"])
+def test_a_recommender_that_answers_with_no_number(short_scenario: Scenario, answer: object) -> None:
+    class Wrong(Uniform):
+        def recommend(self, request: object, view: object) -> int:
+            return answer  # type: ignore[return-value]
+
+    with pytest.raises(CosimError, match=rf"chose station {answer!r} for vehicle"):
+        cosim.run(short_scenario, recommender=Wrong())
+
+
+def test_an_empty_battery_is_counted(short_scenario: Scenario) -> None:
+    thirsty = short_scenario.fleet.model_copy(update={"consumption_kwh_per_km": 5.0})
+    result = cosim.run(short_scenario.model_copy(update={"fleet": thirsty}))
+    assert result.counts["empty_battery"] == (result.trips["soc_plug_in"] < 0).sum() > 0
+
+
+def test_chosen_places_are_in_the_resolved_scenario(short_scenario: Scenario, tmp_path: Path) -> None:
+    stations = tuple(station.model_copy(update={"bus": None}) for station in short_scenario.station)
+    first = cosim.run(short_scenario.model_copy(update={"station": stations}), out=tmp_path / "a")
+    again = cosim.load_scenario(tmp_path / "a" / "scenario.toml")
+    assert [station.bus for station in again.station] == [24, 25, 32, 7, 8]
+    assert all(station.position_m is not None for station in again.station)
+    assert_same_tables(first, cosim.run(again))
+
+
+def test_a_controller_with_an_odd_period(short_scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Uncontrolled, "period_s", 2.5)
+    odd = cosim.load_scenario("nguyen-dupuis", **{"controller.CS1.name": "uncontrolled"})
+    with pytest.raises(InputError, match=r"\[controller.CS1\]: period_s = 2.5 must be a whole number of seconds"):
+        cosim.run(odd)
 
 
 def test_local_droop_treats_stations_differently(short_scenario: Scenario) -> None:

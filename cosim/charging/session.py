@@ -61,6 +61,10 @@ class Session:
         self.need_kwh = max(0.0, self.need_kwh - self.efficiency * drawn_kwh)
         self.since_s = time_s
 
+    def drawn_until_kwh(self, time_s: float) -> float:
+        """Return the grid energy drawn until ``time_s``, which is not before the last event."""
+        return self.drawn_kwh + self.power_kw * (time_s - self.since_s) / SECONDS_PER_HOUR
+
     def finish_s(self) -> float:
         """Return when the target is reached at the present power; ``inf`` at zero power."""
         if self.need_kwh <= 0.0:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cosim.charging.session import SECONDS_PER_HOUR, Session
+from cosim.charging.session import Session
 from cosim.control import SiteView, StationInfo
 from cosim.errors import CosimError
 
@@ -85,8 +85,6 @@ class ChargingStations:
         Vehicles waiting and plugged in.
     load_kw : list of float
         Present load.
-    energy_kwh : list of float
-        Grid energy drawn, integrated from the load.
     """
 
     def __init__(
@@ -113,7 +111,6 @@ class ChargingStations:
         self.queued = [0] * count
         self.charging = [0] * count
         self.load_kw = [0.0] * count
-        self.energy_kwh = [0.0] * count
 
     # ---- time
 
@@ -166,17 +163,13 @@ class ChargingStations:
         return ends[0][0] if ends else math.inf
 
     def _pass_time(self, time_s: float) -> None:
-        """Hold the present load until ``time_s``: offer it to the peaks and integrate its energy."""
-        held_s = time_s - self._clock_s
-        if held_s <= 0.0:
+        """Hold the present load until ``time_s``: offer it to the peaks."""
+        if time_s <= self._clock_s:
             return
         total_kw = math.fsum(self.load_kw)
         for peak in self._peaks.values():
             if total_kw >= peak.total_kw:
                 peak.total_kw, peak.power_kw = total_kw, tuple(self.load_kw)
-        if total_kw > 0.0:
-            for m, load_kw in enumerate(self.load_kw):
-                self.energy_kwh[m] += load_kw * held_s / SECONDS_PER_HOUR
         self._clock_s = time_s
 
     def take_peak(self, which: Literal["decision", "interval"], time_s: float) -> tuple[float, ...]:

@@ -100,6 +100,9 @@ class TrafficStepper:
         self._process: subprocess.Popen[bytes] | None = None
         self._routes: set[str] = set()
         self._process_primed = False
+        self._failed = False
+        #: Vehicles that SUMO is moving on by a teleport.
+        self._teleporting: set[str] = set()
         self._binding = import_binding(options.backend)
         self._failures = self._failure_types()
 
@@ -121,6 +124,7 @@ class TrafficStepper:
             If SUMO refuses its input, or another simulation of this process uses libsumo.
         """
         arguments = self._arguments(state)
+        self._teleporting.clear()
         with self._explained("SUMO could not be started"):
             if self._api is not None:
                 self._api.load(arguments)
@@ -208,7 +212,10 @@ class TrafficStepper:
         program = sumo_program("sumo-gui" if self.options.gui else "sumo")
         messages = (self.folder / "sumo.log").open("w+b")
         self._process = subprocess.Popen(
-            [program, *arguments, "--remote-port", str(port)], stdout=messages, stderr=subprocess.STDOUT
+            [program, *arguments, "--remote-port", str(port)],
+            stdout=messages,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C in the terminal is for us, who then end SUMO
         )
         try:
             # traci prints each of its attempts; SUMO needs a few of them to load the network.
@@ -226,8 +233,19 @@ class TrafficStepper:
         finally:
             messages.close()
 
-    def close(self) -> None:
-        """End the simulation; may be called twice."""
+    @property
+    def is_open(self) -> bool:
+        """Whether SUMO runs and has not failed."""
+        return self._api is not None and not self._failed
+
+    def close(self, *, abort: bool = False) -> None:
+        """End the simulation; may be called twice.
+
+        Parameters
+        ----------
+        abort : bool
+            Kill SUMO's process instead of asking it to end: an interrupted conversation cannot be continued.
+        """
         api, self._api = self._api, None
         if self.options.backend == "libsumo":
             if api is not None:
@@ -235,7 +253,9 @@ class TrafficStepper:
                 with contextlib.suppress(*self._failures):  # after a fatal error there is nothing left to close
                     api.close()
             return
-        if api is not None:
+        if (abort or self._failed) and self._process is not None:
+            self._process.kill()
+        elif api is not None:
             with contextlib.suppress(*self._failures):  # a dead process cannot say good-bye
                 api.close()
         if self._process is not None:
@@ -254,6 +274,7 @@ class TrafficStepper:
             raise self._failure(what, error) from error
 
     def _failure(self, what: str, error: BaseException) -> SimulatorError:
+        self._failed = True
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=1)
@@ -284,21 +305,33 @@ class TrafficStepper:
         simulation, step = self._api.simulation, self._step
         departed, rejoined = simulation.getDepartedNumber, simulation.getParkingEndingVehiclesNumber
         stationed, arrived = simulation.getParkingStartingVehiclesNumber, simulation.getArrivedNumber
+        teleports = simulation.getStartingTeleportNumber
         time_s = self.time_s
         try:
             while time_s < due_s:
                 time_s = due_s if self.options.by_event else time_s + 1
                 step(float(time_s))
                 self.time_s = time_s
+                if teleports() or self._teleporting:
+                    # One that is over within the step is in both lists.
+                    self._teleporting.update(simulation.getStartingTeleportIDList())
+                    self._teleporting.difference_update(simulation.getEndingTeleportIDList())
                 if departed() or arrived() or stationed() or rejoined():
                     return Happenings(
                         [*simulation.getDepartedIDList(), *simulation.getParkingEndingVehiclesIDList()],
                         [self._stationed(v) for v in simulation.getParkingStartingVehiclesIDList()],
-                        [(time_s - 1, v) for v in simulation.getArrivedIDList()],
+                        [(self._arrival_s(v), v) for v in simulation.getArrivedIDList()],
                     )
         except self._failures as error:
             raise self._failure("SUMO failed", error) from error
         return None
+
+    def _arrival_s(self, vehicle: str) -> int:
+        """Return when a vehicle arrived: in the last step, or in the one before if a teleport took it to its end."""
+        if vehicle not in self._teleporting:
+            return self.time_s - 1
+        self._teleporting.discard(vehicle)
+        return self.time_s - 2
 
     def _stationed(self, vehicle: str) -> tuple[int, str]:
         if not self.options.by_event:

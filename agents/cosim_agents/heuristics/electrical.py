@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from cosim.control import Request, SystemInfo, SystemView
 
-#: Load whose effect ranks the stations, about what one full station draws.
-_PROBE_KW = 1000.0
+#: Load whose effect ranks the stations: small, since it is the slope that counts, and every feeder can bear it.
+_PROBE_KW = 1.0
 
 
 class MeritOrder:
