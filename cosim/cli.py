@@ -1,10 +1,11 @@
-"""The command line: ``run``, ``check`` and ``list``.
+"""The command line: ``run``, ``compare``, ``check`` and ``list``.
 
 Exit status 0: done; 2: bad input, with one clear sentence for every fault; 1: anything else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import signal
@@ -18,9 +19,10 @@ from cyclopts import Parameter
 
 from cosim import registry
 from cosim._version import __version__
-from cosim.errors import CosimError, InputError
+from cosim.errors import CosimError, InputError, InterruptedRunError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
     from cosim.scenario import Scenario
@@ -64,7 +66,7 @@ def run_command_line(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CosimError.exit_status
     except KeyboardInterrupt:
-        _complain('interrupted; a run folder holds what was there, its summary says "complete": false.')
+        _complain("interrupted.")
         return CosimError.exit_status
     return 0
 
@@ -81,6 +83,14 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _usage_sentence(error: cyclopts.CycloptsError) -> str:
     text = " ".join(str(error).split())
     return f"{text} (python -m cosim --help lists commands and options)"
+
+
+def _whole_number(_kind: object, tokens: Sequence[cyclopts.Token]) -> int:
+    """Read a whole number; cyclopts would round 1.5."""
+    text = tokens[0].value
+    if not text.lstrip("+-").isdigit():
+        raise InputError(f"--seed: found '{text}'; it must be a whole number, at least 0.")
+    return int(text)
 
 
 @Parameter(name="*")
@@ -130,7 +140,7 @@ def run(
     /,
     *,
     changes: Changes | None = None,
-    seed: int | None = None,
+    seed: Annotated[int | None, Parameter(converter=_whole_number)] = None,
     out: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     backend: Literal["libsumo", "traci"] | None = None,
@@ -164,20 +174,93 @@ def run(
     if backend is not None:
         overrides["simulation.backend"] = backend
     resolved = load_scenario(scenario, **overrides)
-    folder = out or _default_folder(resolved)
 
     from cosim.progress import ProgressDisplay  # noqa: PLC0415 - heavy imports only where something runs
+    from cosim.results import RunFolder  # noqa: PLC0415
     from cosim.runner import Watch  # noqa: PLC0415
     from cosim.runner import run as simulate  # noqa: PLC0415
 
+    folder = RunFolder(out, overwrite=overwrite) if out else RunFolder.numbered(_default_folder(resolved))
     display = ProgressDisplay(resolved, quiet=quiet)
-    with display:
-        watch = Watch() if quiet else Watch(ready=display.ready, progress=display.update)
-        result = simulate(resolved, out=folder, overwrite=overwrite, gui=gui, watch=watch)
+    try:
+        with display:
+            watch = Watch() if quiet else Watch(ready=display.ready, progress=display.update)
+            result = simulate(resolved, out=folder, gui=gui, source=scenario, watch=watch)
+    except InterruptedRunError as error:
+        kept = f'{folder.path} holds what was there, its summary says "complete": false.'
+        raise CosimError(f"{str(error).rstrip('.')}; {kept}") from None
     if quiet:
-        print(folder)  # noqa: T201
+        print(folder.path)  # noqa: T201
     else:
         display.result(result)
+
+
+@app.command
+def compare(  # noqa: PLR0913 - one argument an option
+    scenario: str = "nguyen-dupuis",
+    /,
+    *,
+    recommenders: str,
+    changes: Changes | None = None,
+    seeds: str = "20",
+    workers: int = 1,
+    reference: str | None = None,
+    out: Path | None = None,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Run several recommenders with the same seeds, and compare them.
+
+    Parameters
+    ----------
+    scenario
+        A shipped scenario or a TOML file.
+    recommenders
+        Names with commas: nearest,merit-order. Options of one of them are set with --set recommender.name=NAME --set
+        recommender.OPTION=VALUE.
+    seeds
+        How many evaluation seeds (20), or the seeds with commas (3,4,5).
+    workers
+        How many processes share the runs; the results are the same.
+    reference
+        With whom the others are compared; the one with the lowest mean TTT if left out.
+    out
+        The comparison folder; runs/<time>-<scenario>-comparison if left out.
+    overwrite
+        Allow a folder that exists.
+    quiet
+        Print nothing but the comparison folder's path.
+    """
+    from cosim.scenario_file import load_scenario  # noqa: PLC0415 - not needed for --help
+
+    chosen = changes or Changes()
+    if chosen.recommender is not None:
+        raise InputError("--recommender: a comparison takes --recommenders A,B,... instead.")
+    resolved = load_scenario(scenario, **chosen.overrides())
+    names = [name.strip() for name in recommenders.split(",") if name.strip()]
+    folder = out or _free_folder(f"{resolved.name}-comparison")
+
+    from cosim import experiment  # noqa: PLC0415 - heavy imports only where something runs
+    from cosim.comparison_view import ComparisonDisplay, failure_sentences  # noqa: PLC0415
+    from cosim.workers import WorkerProcesses  # noqa: PLC0415
+
+    numbers = experiment.parse_seeds(seeds)
+    display = ComparisonDisplay(len(names) * len(numbers), quiet=quiet)
+    try:
+        with display, contextlib.nullcontext() if workers == 1 else WorkerProcesses(workers) as executor:
+            comparison = experiment.compare(
+                resolved, names, numbers, executor=executor, out=folder, overwrite=overwrite, reference=reference,
+                on_run=display.update,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        raise CosimError(
+            f'interrupted; {folder} holds the finished runs, its comparison.json says "complete": false.'
+        ) from None
+    display.result(comparison)
+    if quiet:
+        print(folder)  # noqa: T201
+    if comparison.failures:
+        raise CosimError("\n".join(failure_sentences(comparison)))
 
 
 @app.command
@@ -195,7 +278,7 @@ def check(scenario: str = "nguyen-dupuis", /, *, changes: Changes | None = None)
 
     from cosim.checking import facts  # noqa: PLC0415 - heavy imports only where something is loaded
 
-    rows = facts(resolved)
+    rows = facts(resolved, scenario)
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")  # noqa: T201
@@ -216,10 +299,16 @@ def _looks_like_file(text: str) -> bool:
 
 
 def _default_folder(scenario: Scenario) -> Path:
-    now = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    stem = f"{now}-{scenario.name}-{scenario.recommender.name}-seed{scenario.simulation.seed}"
-    folder, number = Path("runs") / stem, 1
+    return Path("runs") / _stamped(f"{scenario.name}-{scenario.recommender.name}-seed{scenario.simulation.seed}")
+
+
+def _free_folder(name: str) -> Path:
+    folder, number = Path("runs") / _stamped(name), 1
     while folder.exists():
         number += 1
-        folder = Path("runs") / f"{stem}-{number}"
+        folder = Path("runs") / _stamped(f"{name}-{number}")
     return folder
+
+
+def _stamped(name: str) -> str:
+    return f"{dt.datetime.now().astimezone():%Y%m%d-%H%M%S}-{name}"

@@ -100,7 +100,20 @@ def test_help_and_list_import_nothing_heavy() -> None:
     [
         (["run", "--recomender", "nearest"], "Unknown option: --recomender. Did you mean --recommender?"),
         (["runn"], 'Unknown command "runn". Did you mean "run"?'),
-        (["run", "--seed", "x"], '"x"'),
+        (["run", "--seed", "x"], "--seed: found 'x'; it must be a whole number, at least 0."),
+        (["run", "--seed", "1.5"], "--seed: found '1.5'; it must be a whole number, at least 0."),
+        (
+            ["check", "--set", "controller.CS1.name=equal-share", "--set", "controller.CS1.limit=5"],
+            "nguyen-dupuis: [controller.CS1]: the controller 'equal-share' has no option 'limit'",
+        ),
+        (["check", "--set", "demand.vehicles_per_h=1e300"], "input should be less than or equal to 1000000"),
+        (["check", "a" * 300 + ".toml"], "not a usable path: File name too long"),
+        (
+            ["check", "--set", "grid.base_load_scale=50"],
+            "[grid] base_load_scale: the feeder 'ieee33' has no power flow",
+        ),
+        (["check", "--set", "station.CS1.bus=24.5"], "'CS1' bus: found 24.5; a bus is given by its number or its name"),
+        (["check", "--set", "station=[]"], "[[station]] (set on the command line): at least one station is needed."),
         (["run", "--backend", "sumo"], "libsumo"),
         (["run", "--set", "fleet"], "--set fleet: expected key.path=value"),
         (["run", "--controller", "CS1"], "--controller CS1: expected SITE=NAME, such as CS1=equal-share."),
@@ -146,6 +159,11 @@ def test_gui_without_a_screen(
     monkeypatch.delenv("DISPLAY", raising=False)
     assert run_command_line(["run", *SHORT, "--gui", "--quiet", "--out", str(tmp_path / "a")]) == 1
     assert "--gui needs a screen, but DISPLAY is not set; run without --gui." in capsys.readouterr().err
+
+
+def test_an_empty_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run_command_line(["run", "--set", "demand.vehicles_per_h=0", "--out", str(tmp_path / "a")]) == 0
+    assert "0 of 0 vehicles arrived" in capsys.readouterr().out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,190 @@
+"""What a person sees while a comparison goes on, and at its end."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cosim.progress import warnings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+    from types import TracebackType
+
+    import pandas as pd
+
+    from cosim.comparison import Comparison
+    from cosim.experiment import RunOutcome
+
+#: Wide enough for every table; a pipe or a file has no width of its own.
+_PLAIN_WIDTH = 160
+
+#: Per table: heading and the metrics in it, each with its label, unit, factor and digits.
+_TABLES: dict[str, dict[str, tuple[str, float, int]]] = {
+    "mean ± standard deviation over the seeds": {
+        "ttt_s": ("TTT [s]", 1.0, 0),
+        "cvv_pu": ("CVV [pu]", 1.0, 2),
+        "cvv_above_floor_pu": ("above floor [pu]", 1.0, 2),
+        "wct_min": ("WCT [min]", 1.0, 2),
+    },
+    "parts of the trips, and voltages at the recorded instants": {
+        "mean_waiting_s": ("waiting [s]", 1.0, 1),
+        "mean_charging_s": ("charging [s]", 1.0, 0),
+        "mean_driving_s": ("driving [s]", 1.0, 0),
+        "min_voltage_pu": ("lowest [pu]", 1.0, 4),
+        "share_below_095": ("below 0.95 [%]", 100.0, 1),
+        "share_below_090": ("below 0.90 [%]", 100.0, 1),
+    },
+}
+_COMPARED = {"ttt_s": ("TTT [s]", 0), "cvv_pu": ("CVV [pu]", 3), "wct_min": ("WCT [min]", 3)}
+
+
+class ComparisonDisplay:
+    """Progress and result on the terminal.
+
+    Parameters
+    ----------
+    runs : int
+        How many there will be.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, runs: int, *, quiet: bool) -> None:
+        self.console = Console(quiet=quiet, highlight=False, markup=False)
+        if not self.console.is_terminal:
+            self.console.width = _PLAIN_WIDTH
+        self._runs, self._done = runs, 0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self._task = self._bar.add_task("loading", total=runs)
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def update(self, outcome: RunOutcome) -> None:
+        """Show that one more run is done."""
+        self._done += 1
+        what = f"{outcome.recommender}, seed {outcome.seed}"
+        told = "failed" if outcome.failure else f"TTT {outcome.row['ttt_s']:,.0f} s"
+        self._bar.update(self._task, completed=self._done, description=f"{what}: {told}")
+        if not self.console.is_terminal:
+            self.console.print(f"{self._done} of {self._runs} runs: {what}: {told}")
+
+    def result(self, comparison: Comparison) -> None:
+        """Show means, differences, what went wrong, and where the tables are."""
+        means = comparison.table
+        self.console.print(
+            f"{comparison.scenario.name}, seeds {_ranges(comparison.seeds)}: {len(comparison.runs)} of "
+            f"{len(comparison.recommenders) * len(comparison.seeds)} runs"
+        )
+        for title, columns in _TABLES.items():
+            self.console.print(_mean_table(title, means, columns))
+        self.console.print(f"floor: CVV of {comparison.floor_pu:.2f} pu without any charging")
+        if not comparison.differences.empty:
+            self.console.print(_difference_table(comparison))
+        for warning in _warnings(comparison):
+            self.console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
+        if comparison.folder is not None:
+            self.console.print(f"comparison folder: {comparison.folder}", soft_wrap=True)
+
+
+def failure_sentences(comparison: Comparison) -> list[str]:
+    """Return a sentence for every recommender and reason for which runs failed, with their seeds."""
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for failure in comparison.failures:
+        seeds.setdefault((failure.recommender, failure.reason), []).append(failure.seed)
+    return [
+        f"{name}, {'seed' if len(own) == 1 else 'seeds'} {_ranges(own)}: {reason.rstrip('.')}."
+        for (name, reason), own in seeds.items()
+    ]
+
+
+def _mean_table(title: str, means: pd.DataFrame, columns: dict[str, tuple[str, float, int]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("recommender")
+    table.add_column("runs", justify="right")
+    for label, _, _ in columns.values():
+        table.add_column(label, justify="right")
+    for row in means.to_dict("records"):
+        cells = [
+            _mean_and_sd(factor * row[f"{metric}_mean"], factor * row[f"{metric}_sd"], digits)
+            for metric, (_, factor, digits) in columns.items()
+        ]
+        table.add_row(row["recommender"], str(row["runs"]), *cells)
+    return table
+
+
+def _difference_table(comparison: Comparison) -> Table:
+    title = f"mean difference from {comparison.reference}, seed by seed [95 % bootstrap interval]"
+    table = Table(title=title, title_justify="left")
+    table.add_column("recommender")
+    table.add_column("seeds", justify="right")
+    for label, _ in _COMPARED.values():
+        table.add_column(label, justify="right")
+    by_name: dict[str, dict[str, dict[Hashable, Any]]] = {}
+    for row in comparison.differences.to_dict("records"):
+        by_name.setdefault(row["recommender"], {})[row["metric"]] = row
+    for name, rows in by_name.items():
+        cells = [
+            _difference(rows[metric]["difference"], rows[metric]["low"], rows[metric]["high"], digits)
+            for metric, (_, digits) in _COMPARED.items()
+        ]
+        table.add_row(name, str(rows["ttt_s"]["seeds"]), *cells)
+    return table
+
+
+def _mean_and_sd(mean: float, sd: float, digits: int) -> str:
+    if not math.isfinite(mean):
+        return "-"
+    return f"{mean:,.{digits}f}" + (f" ± {sd:,.{digits}f}" if math.isfinite(sd) else "")
+
+
+def _difference(mean: float, low: float, high: float, digits: int) -> str:
+    if not math.isfinite(mean):
+        return "-"
+    interval = f" [{low:+,.{digits}f}, {high:+,.{digits}f}]" if math.isfinite(low) else ""
+    return f"{mean:+,.{digits}f}{interval}"
+
+
+def _warnings(comparison: Comparison) -> list[str]:
+    """Return what a reader of a recommender's means must know about its runs, all taken together."""
+    found = []
+    for name, rows in comparison.runs.groupby("recommender", sort=False):
+        late = (rows["stop_reason"] == "time limit").any()
+        summary: dict[str, object] = {
+            "counts": rows.sum(numeric_only=True).astype(int).to_dict(),
+            "stop_reason": "time limit" if late else "all arrived",
+        }
+        found += [f"{name}, all its runs together: {warning}" for warning in warnings_of(summary)]
+    return found
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write 1, 2, 3, 7 as ``1-3, 7``."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts)

@@ -1,0 +1,292 @@
+"""Many runs: seeds times recommenders, in this process or in many.
+
+Every recommender meets the same seeds, that is, the same vehicles and the same traffic (common random numbers). A run
+depends on scenario, recommender and seed alone, so that the results are the same however the runs are spread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+import traceback
+from concurrent.futures import as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cosim import registry
+from cosim.comparison import Comparison, ComparisonFolder, FailedRun, run_row
+from cosim.coupling import CoupledSystem, couple
+from cosim.errors import CosimError, InputError, nearest_name
+from cosim.runner import run
+from cosim.scenario import Scenario
+from cosim.scenario_file import load_scenario
+from cosim.statistics import mean_over_runs
+from cosim.traffic.demand import vehicle_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from cosim.grid.powerflow import PowerFlow
+
+#: The k-th evaluation seed is this plus k, for k below as many; training keeps to other seeds, so that nobody is tested
+#: on what they have learnt.
+EVALUATION_SEED_START = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What became of one run.
+
+    Attributes
+    ----------
+    recommender, seed
+        Which run.
+    row : dict
+        Its row of ``Comparison.runs``; empty if it failed.
+    stations : DataFrame or None
+        Its station table.
+    versions : dict of str to str
+        Of the packages that made it.
+    failure : str
+        Why it failed; empty if it did not.
+    """
+
+    recommender: str
+    seed: int
+    row: dict[str, Any] = field(default_factory=dict)
+    stations: pd.DataFrame | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One run to do; the scenario as JSON, which says whether a process has it loaded already."""
+
+    scenario: str
+    recommender: str
+    seed: int
+
+
+def evaluation_seeds(count: int) -> tuple[int, ...]:
+    """Return the first so many evaluation seeds."""
+    return tuple(range(EVALUATION_SEED_START, EVALUATION_SEED_START + count))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read ``--seeds``: how many evaluation seeds (``20``), or the seeds themselves (``3,4,5``; ``3,`` for one).
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    parts = text.removesuffix(",").split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise InputError(f"--seeds {text}: expected how many evaluation seeds (20), or seeds with commas (3,4,5).")
+    numbers = tuple(int(part) for part in parts)
+    if "," not in text and numbers[0] > EVALUATION_SEED_START:
+        raise InputError(
+            f"--seeds {text}: there are {EVALUATION_SEED_START} evaluation seeds; for one seed, add a comma."
+        )
+    return numbers if "," in text else evaluation_seeds(numbers[0])
+
+
+def compare(
+    scenario: Scenario | str | Path,
+    recommenders: Sequence[str],
+    seeds: Iterable[int],
+    *,
+    executor: Executor | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    reference: str | None = None,
+    on_run: Callable[[RunOutcome], None] | None = None,
+) -> Comparison:
+    """Run several recommenders with the same seeds and compare them.
+
+    Parameters
+    ----------
+    scenario : Scenario, str or Path
+        A scenario, or what ``load_scenario`` takes; options in its ``[recommender]`` hold for the one named there.
+    recommenders : sequence of str
+        Names of plug-ins.
+    seeds : iterable of int
+        Such as ``evaluation_seeds(20)``.
+    executor : concurrent.futures.Executor, optional
+        Where the runs happen: processes (``cosim.workers.WorkerProcesses``), not threads, since libsumo holds one
+        simulation per process. Without one they happen here, one after the other.
+    out : path, optional
+        Comparison folder to write, anew after every run; without it nothing is written.
+    overwrite : bool
+        Allow a folder that exists.
+    reference : str, optional
+        With whom the others are compared; the one with the lowest mean TTT if left out.
+    on_run : callable, optional
+        Called with a ``RunOutcome`` after every run.
+
+    Returns
+    -------
+    Comparison
+        A run that failed is among its ``failures`` and the others are there.
+
+    Raises
+    ------
+    InputError
+        If scenario, recommenders, seeds, reference or folder cannot be used; one sentence for every fault.
+    KeyboardInterrupt
+        What was there is written first.
+    """
+    resolved = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+    names = tuple(recommenders)
+    numbers = _check(resolved, names, tuple(seeds), reference)
+    text = resolved.model_dump_json()
+    base_pu = base_cost_pu(resolved, _load(text)[1].power_flow)
+    folder = ComparisonFolder(Path(out), overwrite=overwrite) if out is not None else None
+    comparison = Comparison(
+        scenario=resolved,
+        recommenders=names,
+        seeds=numbers,
+        floor_pu=base_pu * vehicle_counts(resolved)[2],
+        asked_reference=reference,
+        folder=folder.path if folder is not None else None,
+    )
+    # Seed by seed, so that what an interrupted comparison has can be compared.
+    jobs = [_Job(text, name, seed) for seed in numbers for name in names]
+    outcomes: dict[tuple[str, int], RunOutcome] = {}
+    if folder is not None:
+        folder.write_scenario(resolved)
+        folder.write(comparison, with_differences=False)
+    try:
+        for outcome in _outcomes(jobs, executor):
+            outcomes[outcome.recommender, outcome.seed] = outcome
+            if folder is not None:
+                folder.write(_fill(comparison, outcomes), with_differences=False)
+            if on_run is not None:
+                on_run(outcome)
+    finally:
+        comparison = _fill(comparison, outcomes)
+        if folder is not None:
+            folder.write(comparison, with_differences=True)
+    return comparison
+
+
+def base_cost_pu(scenario: Scenario, power_flow: PowerFlow) -> float:
+    """Return the cost of a decision when nobody charges, which no recommendation can avoid.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Says which cost.
+    power_flow : PowerFlow
+        Of its feeder.
+    """
+    base = power_flow.no_load
+    match scenario.reward.cost:
+        case "paper":
+            return base.deviation_pu()
+        case "excess":
+            return 0.0
+        case "band":
+            vm_pu = base.vm_pu[np.isfinite(base.vm_pu)]
+            outside = np.maximum(scenario.grid.band_low_pu - vm_pu, vm_pu - scenario.grid.band_high_pu)
+            return float(np.maximum(outside, 0.0).mean())
+
+
+def _check(
+    scenario: Scenario, names: tuple[str, ...], seeds: tuple[int, ...], reference: str | None
+) -> tuple[int, ...]:
+    """Return the seeds if all is well; report all faults at once."""
+    faults = [f"recommenders: '{name}' is given twice." for name in _repeated(names)]
+    if not names:
+        faults.append("recommenders: none is given; name at least one, such as nearest.")
+    for name in dict.fromkeys(names):
+        own = scenario.recommender
+        options = own.options if name == own.name else {}
+        try:
+            registry.instantiate("recommender", name, options, where="recommenders")
+        except InputError as error:
+            faults.extend(error.faults)
+    if reference is not None and reference not in names:
+        faults.append(f"reference: '{reference}' is not among the recommenders; {nearest_name(reference, names)}.")
+    try:
+        numbers = tuple(operator.index(seed) for seed in seeds)
+    except TypeError as error:
+        raise InputError([*faults, f"seeds: they must be whole numbers ({error})."]) from None
+    faults += [f"seeds: {seed} is given twice." for seed in _repeated(numbers)]
+    faults += [f"seeds: {seed} is below 0." for seed in numbers if seed < 0]
+    if not numbers:
+        faults.append("seeds: none is given; at least one is needed.")
+    if faults:
+        raise InputError(faults)
+    return numbers
+
+
+def _repeated(values: Sequence[Any]) -> list[Any]:
+    return [value for value in dict.fromkeys(values) if values.count(value) > 1]
+
+
+def _outcomes(jobs: Sequence[_Job], executor: Executor | None) -> Iterator[RunOutcome]:
+    """Do the jobs; yield each outcome when it is there."""
+    if executor is None:
+        yield from map(_attempt, jobs)
+        return
+    futures = {executor.submit(_attempt, job): job for job in jobs}
+    try:
+        for future in as_completed(futures):
+            error = future.exception()
+            job = futures[future]
+            # _attempt does not raise: it is the process that failed.
+            yield RunOutcome(job.recommender, job.seed, failure=f"{error}") if error else future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _attempt(job: _Job) -> RunOutcome:
+    """Do one run; whatever goes wrong in it becomes a sentence, so that the other runs go on."""
+    try:
+        scenario, system = _load(job.scenario)
+        result = run(scenario, recommender=job.recommender, seed=job.seed, system=system)
+    except CosimError as error:
+        return RunOutcome(job.recommender, job.seed, failure=" ".join(str(error).split()))
+    except Exception as error:  # noqa: BLE001 - a fault in a plug-in must not take the others' runs along
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+        return RunOutcome(job.recommender, job.seed, failure=reason)
+    row = run_row(job.recommender, job.seed, result, base_cost_pu(scenario, system.power_flow))
+    return RunOutcome(job.recommender, job.seed, row, result.stations, result.summary["versions"])
+
+
+@functools.lru_cache(maxsize=1)
+def _load(text: str) -> tuple[Scenario, CoupledSystem]:
+    """Load network, feeder and stations once per process; they are the same for every run of a scenario."""
+    scenario = Scenario.model_validate_json(text)
+    return scenario, couple(scenario)
+
+
+def _fill(blank: Comparison, outcomes: Mapping[tuple[str, int], RunOutcome]) -> Comparison:
+    """Put what is there into a comparison, in its order: nothing must depend on which run was done first."""
+    keys = [(name, seed) for name in blank.recommenders for seed in blank.seeds]
+    done = [outcomes[key] for key in keys if key in outcomes]
+    rows = [outcome.row for outcome in done if not outcome.failure]
+    stations = []
+    for name in blank.recommenders:
+        tables = [one.stations for one in done if one.recommender == name and one.stations is not None]
+        if tables:
+            means = mean_over_runs(tables)
+            means.insert(0, "recommender", name)
+            stations.append(means)
+    return dataclasses.replace(
+        blank,
+        runs=pd.DataFrame(rows) if rows else blank.runs,
+        stations=pd.concat(stations, ignore_index=True) if stations else blank.stations,
+        failures=tuple(FailedRun(one.recommender, one.seed, one.failure) for one in done if one.failure),
+        versions=next((one.versions for one in done if one.versions), {}),
+    )
