@@ -1,0 +1,53 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHORT = ("--set", "simulation.warmup_s=60", "--set", "simulation.control_s=240")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_python_example(tmp_path: Path) -> None:
+    (code,) = blocks("python")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "CS1" in done.stdout
+    assert (tmp_path / "runs" / "mine" / "summary.json").exists()
+
+
+RUNS = [line for block in blocks("") for line in block.splitlines() if line.startswith("python -m cosim run --set")]
+RUNS += [line for block in blocks("") for line in block.splitlines() if line.startswith("python -m cosim run examples")]
+
+
+@pytest.mark.parametrize("line", RUNS)
+def test_the_commands(line: str, tmp_path: Path) -> None:
+    arguments = [word.replace("examples/", f"{ROOT}/examples/") for word in shlex.split(line)[1:]]
+    done = subprocess.run(
+        [sys.executable, *arguments, *SHORT], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_two_commands_are_those_of_the_continuous_integration() -> None:
+    tests = 'pip install -e ".[dev]" && python -m pytest'
+    assert tests in README
+    assert tests.replace("pip install", "pip install --quiet") in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert len(RUNS) == 2
+
+
+def test_the_table_of_files_is_the_run_folders() -> None:
+    from cosim.records import TRIP_COLUMNS
+
+    assert f"`{', '.join(TRIP_COLUMNS)}`" in README
