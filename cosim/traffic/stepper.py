@@ -24,7 +24,7 @@ from cosim.traffic.files import EV_TYPE, parking_area
 from cosim.traffic.install import import_binding, missing_library_sentence, sumo_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -312,22 +312,29 @@ class TrafficStepper:
                 time_s = due_s if self.options.by_event else time_s + 1
                 step(float(time_s))
                 self.time_s = time_s
+                started: Collection[str] = ()
                 if teleports() or self._teleporting:
-                    # One that is over within the step is in both lists.
-                    self._teleporting.update(simulation.getStartingTeleportIDList())
-                    self._teleporting.difference_update(simulation.getEndingTeleportIDList())
+                    ended = simulation.getEndingTeleportIDList()
+                    self._teleporting.difference_update(ended)
+                    started = set(simulation.getStartingTeleportIDList()).difference(ended)
                 if departed() or arrived() or stationed() or rejoined():
-                    return Happenings(
+                    happenings = Happenings(
                         [*simulation.getDepartedIDList(), *simulation.getParkingEndingVehiclesIDList()],
                         [self._stationed(v) for v in simulation.getParkingStartingVehiclesIDList()],
                         [(self._arrival_s(v), v) for v in simulation.getArrivedIDList()],
                     )
+                    self._teleporting.update(started)
+                    return happenings
+                self._teleporting.update(started)
         except self._failures as error:
             raise self._failure("SUMO failed", error) from error
         return None
 
     def _arrival_s(self, vehicle: str) -> int:
-        """Return when a vehicle arrived: in the last step, or in the one before if a teleport took it to its end."""
+        """Return when a vehicle arrived: in the last step, or in the one before if a teleport took it to its end.
+
+        SUMO lists those that were under way by teleport one step late.
+        """
         if vehicle not in self._teleporting:
             return self.time_s - 1
         self._teleporting.discard(vehicle)
