@@ -245,6 +245,30 @@ def test_event_stepping_equals_one_second_stepping(short_scenario: Scenario) -> 
     assert_same_tables(*runs)
 
 
+def test_a_jam_is_the_same_in_both_ways_of_stepping_and_loses_nobody() -> None:
+    """Everybody to one station, so that SUMO teleports vehicles, some of them past it: counted, and all come home."""
+
+    class First(Uniform):
+        def recommend(self, request: object, view: object) -> int:
+            return 0
+
+    jam = {"demand.vehicles_per_h": 5000, "fleet.ev_share": 0.7, "simulation.teleport_s": 30, "simulation.warmup_s": 0,
+           "simulation.control_s": 600}  # fmt: skip
+    one, other = (
+        cosim.run(cosim.load_scenario("nguyen-dupuis", **jam, **{"simulation.stepping": stepping}), recommender=First())
+        for stepping in ("second", "event")
+    )
+    assert one.counts["teleports"] > 100
+    assert one.counts["missed_station"] > 10
+    assert one.counts["arrived"] == one.counts["vehicles"] == 833
+    assert one.counts["charged"] + one.counts["missed_station"] == one.counts["evs"]
+    trips = one.trips
+    total_s = trips["driving_s"] + trips["waiting_s"] + trips["charging_s"]
+    assert np.abs(total_s - (trips["arrive_s"] - trips["depart_s"])).max() < 1e-9
+    assert (one.stations["en_route"] >= 0).all()
+    assert_same_tables(one, other)
+
+
 def test_order_of_stations_in_the_file_does_not_matter(short_scenario: Scenario, tmp_path: Path) -> None:
     tables = short_scenario.model_dump(exclude_none=True)
     tables["station"] = list(reversed(tables["station"]))
