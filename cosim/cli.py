@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``compare``, ``check`` and ``list``.
+"""The command line: ``run``, ``compare``, ``train``, ``check`` and ``list``.
 
 Exit status 0: done; 2: bad input, with one clear sentence for every fault; 1: anything else.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import math
 import os
 import signal
 import sys
@@ -93,6 +94,20 @@ def _whole_number(_kind: object, tokens: Sequence[cyclopts.Token]) -> int:
     return int(text)
 
 
+def _limit(_kind: object, tokens: Sequence[cyclopts.Token]) -> float | Literal["auto"]:
+    """Read a cost limit."""
+    text = tokens[0].value
+    if text == "auto":
+        return "auto"
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = math.nan
+    if not math.isfinite(limit):
+        raise InputError(f"--cost-limit: found '{text}'; it must be a number or 'auto'.")
+    return limit
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Changes:
@@ -119,13 +134,17 @@ class Changes:
         """Return them as ``load_scenario`` takes them; the options win over ``--set``."""
         from cosim.scenario_file import parse_assignment  # noqa: PLC0415 - not needed for --help
 
-        found: dict[str, Any] = dict(parse_assignment(text) for text in self.settings)
+        found: dict[str, Any] = {}
+        settings = dict(parse_assignment(text) for text in self.settings)
+        if self.recommender is not None:
+            # It comes first, since it takes the options of another one away; those set here are its own.
+            found["recommender"] = self.recommender
+            settings = {key: value for key, value in settings.items() if key not in {"recommender", "recommender.name"}}
+        found |= settings
         if self.grid is not None:
             # A shipped grid's name wins over a file of the same name.
             is_file = self.grid not in registry.names("grid") and _looks_like_file(self.grid)
             found["grid.file" if is_file else "grid.name"] = self.grid
-        if self.recommender is not None:
-            found["recommender"] = self.recommender
         for text in self.controller:
             site, separator, name = text.partition("=")
             if not separator or not site or not name:
@@ -264,6 +283,83 @@ def compare(  # noqa: PLR0913 - one argument an option
 
 
 @app.command
+def train(  # noqa: PLR0913 - one argument an option
+    agent: str,
+    scenario: str = "nguyen-dupuis",
+    /,
+    *,
+    changes: Changes | None = None,
+    episodes: int = 1000,
+    seed: Annotated[int, Parameter(converter=_whole_number)] = 0,
+    workers: int = 1,
+    preset: str = "tuned",
+    cost_limit: Annotated[float | Literal["auto"] | None, Parameter(converter=_limit)] = None,
+    out: Path | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Train a recommender on a scenario.
+
+    Parameters
+    ----------
+    agent
+        A learner: python -m cosim list names them.
+    scenario
+        A shipped scenario or a TOML file.
+    episodes
+        How many runs of the scenario to learn from.
+    seed
+        Seed of everything random.
+    workers
+        How many processes share the runs; the results are the same.
+    preset
+        Hyper-parameters: tuned, or paper (those that were published).
+    cost_limit
+        Limit of an episode's voltage cost (pu) for learners that keep one, or auto: 2 % above merit-order; the preset's
+        if left out.
+    out
+        Folder for policy, checkpoint and metrics; runs/<time>-<scenario>-<agent>-training if left out.
+    resume
+        Go on with an interrupted training: the same command once more, with --out.
+    overwrite
+        Allow a folder that exists.
+    quiet
+        Print nothing but the policy's path.
+    """
+    from cosim.scenario_file import load_scenario  # noqa: PLC0415 - not needed for --help
+
+    chosen = changes or Changes()
+    if chosen.recommender is not None:
+        raise InputError("--recommender: what is trained is named by AGENT instead.")
+    if resume and out is None:
+        raise InputError("--resume: add --out with the folder of the training to go on with.")
+    learn = registry.load("learner", agent)
+    resolved = load_scenario(scenario, **chosen.overrides())
+
+    from cosim.learning import TrainingDisplay, TrainingPlan  # noqa: PLC0415 - heavy imports only where something runs
+    from cosim.workers import WorkerProcesses  # noqa: PLC0415
+
+    display = TrainingDisplay(f"Training {agent} on scenario '{resolved.name}' ...", quiet=quiet)
+    with display, contextlib.nullcontext() if workers == 1 else WorkerProcesses(workers) as executor:
+        plan = TrainingPlan(
+            scenario=resolved,
+            episodes=episodes,
+            seed=seed,
+            preset=preset,
+            cost_limit=cost_limit,
+            out=out or _free_folder(f"{resolved.name}-{agent}-training"),
+            resume=resume,
+            overwrite=overwrite,
+            executor=executor,
+        )
+        policy = learn(plan, display)
+    display.result(policy)
+    if quiet:
+        print(policy)  # noqa: T201
+
+
+@app.command
 def check(scenario: str = "nguyen-dupuis", /, *, changes: Changes | None = None) -> None:
     """Validate a scenario without running it and print its sizes.
 
@@ -286,7 +382,7 @@ def check(scenario: str = "nguyen-dupuis", /, *, changes: Changes | None = None)
 
 @app.command(name="list")
 def list_plugins() -> None:
-    """List networks, grids, scenarios, recommenders and controllers, with one line each."""
+    """List networks, grids, scenarios, recommenders, controllers and learners, with one line each."""
     for kind in registry.KINDS:
         print(f"{kind}s")  # noqa: T201
         width = max((len(name) for name in registry.names(kind)), default=0)

@@ -1,8 +1,8 @@
-"""Plug-ins by name: networks, grids, scenarios, recommenders and site controllers.
+"""Plug-ins by name: networks, grids, scenarios, recommenders, site controllers and learners.
 
 A plug-in is an entry point in one of the groups ``cosim.networks``, ``cosim.grids``, ``cosim.scenarios``,
-``cosim.recommenders`` and ``cosim.controllers``, so that any installed package can add one; nothing is imported
-until its name is asked for.
+``cosim.recommenders``, ``cosim.controllers`` and ``cosim.learners``, so that any installed package can add one;
+nothing is imported until its name is asked for.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from cosim.errors import InputError, nearest_name
 
-Kind = Literal["network", "grid", "scenario", "recommender", "controller"]
-KINDS: tuple[Kind, ...] = ("network", "grid", "scenario", "recommender", "controller")
+Kind = Literal["network", "grid", "scenario", "recommender", "controller", "learner"]
+KINDS: tuple[Kind, ...] = ("network", "grid", "scenario", "recommender", "controller", "learner")
 
 
 @functools.cache
@@ -35,7 +35,7 @@ def load(kind: Kind, name: str, *, where: str = "") -> Any:
 
     Parameters
     ----------
-    kind : {"network", "grid", "scenario", "recommender", "controller"}
+    kind : {"network", "grid", "scenario", "recommender", "controller", "learner"}
         Which group to look in.
     name : str
         The entry point's name.
@@ -45,7 +45,7 @@ def load(kind: Kind, name: str, *, where: str = "") -> Any:
     Returns
     -------
     object
-        What the entry point names: a builder, a path or a class.
+        What the entry point names: a builder, a path, a class or a function.
 
     Raises
     ------

@@ -1,0 +1,189 @@
+"""What a learner plug-in is given and reports, and what a person sees of a training.
+
+A learner is an entry point in the group ``cosim.learners``: a function that trains a policy for a scenario and writes
+it into a folder. The core knows no learning library; ``cosim train`` calls whatever is installed under the name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Executor
+    from pathlib import Path
+    from types import TracebackType
+
+    from cosim.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """What is to be trained.
+
+    Attributes
+    ----------
+    scenario : Scenario
+        On what.
+    episodes : int
+        Runs of the scenario to learn from.
+    seed : int
+        Everything random follows from it.
+    preset : str
+        Name of a set of hyper-parameters.
+    cost_limit : float, "auto" or None
+        Limit of an episode's cost (pu); the preset's if None.
+    out : Path
+        Folder for policy, checkpoint and metrics.
+    resume : bool
+        Go on from the checkpoint in the folder.
+    overwrite : bool
+        Allow a folder that exists.
+    executor : concurrent.futures.Executor or None
+        Where episodes are collected: processes (``cosim.workers.WorkerProcesses``), not threads. Without one they are
+        collected here, one after the other; the results are the same.
+    """
+
+    scenario: Scenario
+    episodes: int
+    seed: int
+    preset: str
+    cost_limit: float | Literal["auto"] | None
+    out: Path
+    resume: bool = False
+    overwrite: bool = False
+    executor: Executor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """What an epoch brought.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Which one, from 1, and of how many.
+    numbers : mapping of str to float
+        ``TTT`` (s), ``CVV`` (pu) and ``WCT`` (min), means over the epoch's episodes, and whatever the learner logs,
+        among it ``lambda`` and ``predictor_rmse`` where there are such.
+    left_s : float
+        Wall-clock time that the remaining epochs will take.
+    """
+
+    epoch: int
+    epochs: int
+    numbers: Mapping[str, float]
+    left_s: float
+
+
+class TrainingWatch(Protocol):
+    """Who wants to see what happens meanwhile."""
+
+    def note(self, sentence: str) -> None:
+        """Take in something that the user must know."""
+        ...
+
+    def epoch(self, report: EpochReport) -> None:
+        """Take in a finished epoch, which is safely on disk."""
+        ...
+
+
+class Train(Protocol):
+    """What an entry point in ``cosim.learners`` names."""
+
+    def __call__(self, plan: TrainingPlan, watch: TrainingWatch) -> Path:
+        """Train a policy.
+
+        Returns
+        -------
+        Path
+            The policy's file.
+
+        Raises
+        ------
+        InputError
+            If the plan cannot be carried out.
+        InterruptedRunError
+            If somebody asked to stop; says what was kept.
+        """
+        ...
+
+
+class TrainingDisplay:
+    """Progress and result on the terminal; a ``TrainingWatch``.
+
+    Parameters
+    ----------
+    title : str
+        What is trained on what.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, title: str, *, quiet: bool) -> None:
+        self.console = Console(quiet=quiet, highlight=False, markup=False, soft_wrap=True)
+        self._title = title
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self._task = self._bar.add_task("loading", total=None)
+
+    def __enter__(self) -> Self:
+        """Say what begins and show the bar."""
+        self.console.print(self._title, style="dim")
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def note(self, sentence: str) -> None:
+        """Show a sentence."""
+        self.console.print(sentence)
+
+    def epoch(self, report: EpochReport) -> None:
+        """Show how far the training is."""
+        line = epoch_line(report)
+        self._bar.update(self._task, completed=report.epoch, total=report.epochs, description=line)
+        if not self.console.is_terminal:
+            self.console.print(line)
+
+    def result(self, policy: Path) -> None:
+        """Show where the policy is."""
+        self.console.print(f"policy: {policy}")
+
+
+def epoch_line(report: EpochReport) -> str:
+    """Return an epoch in one line."""
+    numbers = report.numbers
+    parts = [
+        f"epoch {report.epoch} of {report.epochs}",
+        f"TTT {numbers['TTT']:,.0f} s",
+        f"CVV {numbers['CVV']:.2f} pu",
+        f"WCT {numbers['WCT']:.2f} min",
+    ]
+    if "lambda" in numbers:
+        parts.append(f"lambda {numbers['lambda']:.3f}")
+    if "predictor_rmse" in numbers:
+        parts.append(f"predictor {numbers['predictor_rmse']:.3g}")
+    parts.append(f"{_duration(report.left_s)} left")
+    return " | ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
