@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from cosim import registry
 from cosim.comparison import Comparison, ComparisonFolder, FailedRun, run_row
 from cosim.coupling import CoupledSystem, couple
 from cosim.errors import CosimError, InputError, nearest_name
+from cosim.grid_log import decision_cost_pu
 from cosim.runner import run
 from cosim.scenario import Scenario
 from cosim.scenario_file import load_scenario
@@ -187,16 +187,7 @@ def base_cost_pu(scenario: Scenario, power_flow: PowerFlow) -> float:
     power_flow : PowerFlow
         Of its feeder.
     """
-    base = power_flow.no_load
-    match scenario.reward.cost:
-        case "paper":
-            return base.deviation_pu()
-        case "excess":
-            return 0.0
-        case "band":
-            vm_pu = base.vm_pu[np.isfinite(base.vm_pu)]
-            outside = np.maximum(scenario.grid.band_low_pu - vm_pu, vm_pu - scenario.grid.band_high_pu)
-            return float(np.maximum(outside, 0.0).mean())
+    return decision_cost_pu(power_flow.no_load, power_flow, scenario)
 
 
 def _check(

@@ -102,14 +102,25 @@ class GridLog:
         self._records.add_solution(solution, self._power_flow.branch_results(solution))
 
     def _receive_cost(self, solution: PowerFlowSolution) -> None:
-        self._records.costs.append(self._cost(solution))
+        self._records.costs.append(decision_cost_pu(solution, self._power_flow, self._scenario))
 
-    def _cost(self, solution: PowerFlowSolution) -> float:
-        """Return the cost of a decision from the power flow of its peak load (paper, Eq. 27, or its variants)."""
-        kind, grid = self._scenario.reward.cost, self._scenario.grid
-        if kind == "band":
-            vm_pu = solution.vm_pu[~np.isnan(solution.vm_pu)]
-            outside = np.maximum(grid.band_low_pu - vm_pu, vm_pu - grid.band_high_pu)
-            return float(np.maximum(outside, 0.0).mean())
-        deviation_pu = solution.deviation_pu()
-        return deviation_pu - self._power_flow.no_load.deviation_pu() if kind == "excess" else deviation_pu
+
+def decision_cost_pu(solution: PowerFlowSolution, power_flow: PowerFlow, scenario: Scenario) -> float:
+    """Return the cost of a decision from the power flow of its peak load (paper, Eq. 27, or its variants).
+
+    Parameters
+    ----------
+    solution : PowerFlowSolution
+        Of the peak load; ``power_flow.no_load`` gives the cost that no recommendation can avoid.
+    power_flow : PowerFlow
+        The feeder.
+    scenario : Scenario
+        ``[reward] cost`` and the band of ``[grid]``.
+    """
+    kind, grid = scenario.reward.cost, scenario.grid
+    if kind == "band":
+        vm_pu = solution.vm_pu[~np.isnan(solution.vm_pu)]
+        outside = np.maximum(grid.band_low_pu - vm_pu, vm_pu - grid.band_high_pu)
+        return float(np.maximum(outside, 0.0).mean())
+    deviation_pu = solution.deviation_pu()
+    return deviation_pu - power_flow.no_load.deviation_pu() if kind == "excess" else deviation_pu

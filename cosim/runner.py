@@ -216,7 +216,7 @@ class _Run:
         except WriteError:
             raise
         except BaseException:
-            # What the run had is worth keeping, whatever ended it; the summary says that it is not complete.
+            # Nothing is held back: whatever ended the run goes on to the caller, once what it had is written.
             self._write()
             raise
         return self._write()

@@ -25,21 +25,19 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from cosim import registry
 from cosim.charging.droop import station_caps_kw
 from cosim.charging.session import battery_need_kwh
 from cosim.charging.stations import Arrival, ChargingStations
 from cosim.control import Request
 from cosim.coupling import CoupledSystem, couple
-from cosim.errors import CosimError, InputError, InterruptedRunError, SimulatorError
+from cosim.errors import CosimError, InterruptedRunError, SimulatorError
 from cosim.grid_log import GridLog
 from cosim.observation import Observation, system_info
-from cosim.randomness import stream, sumo_seed
+from cosim.preparation import draw_demand, make_controllers, traffic_options
 from cosim.records import Records, TripLog
 from cosim.state import Checkpoint, LoopState
-from cosim.traffic.demand import random_demand
 from cosim.traffic.files import write_stations, write_trips
-from cosim.traffic.stepper import TrafficOptions, TrafficStepper
+from cosim.traffic.stepper import TrafficStepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,35 +179,19 @@ class Simulation:
         Raises
         ------
         InputError
-            If a controller refuses its options, or no trip is possible on the network.
+            If a controller refuses its options, the seed is no seed, or no trip is possible on the network.
         """
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InputError(f"seed: found {seed!r}; it must be a whole number, at least 0.")
-        return self._controllers(), random_demand(self.scenario, self.system.network, stream(seed, "demand"))
-
-    def _controllers(self) -> dict[int, SiteController]:
-        tables = self.scenario.controller
-        controllers = {}
-        for m, station in enumerate(self.system.stations):
-            table = tables.get(station.id)
-            if table is not None:
-                where = f"{self._source}: [controller.{station.id}]"
-                controllers[m] = registry.instantiate("controller", table.name, table.options, where=where)
-                period_s = controllers[m].period_s
-                if period_s is not None and (period_s <= 0 or period_s != int(period_s)):
-                    raise InputError(f"{where}: period_s = {period_s} must be a whole number of seconds, at least 1.")
-        return controllers
+        controllers = make_controllers(self.scenario, self.system.stations, self._source)
+        return controllers, draw_demand(self.scenario, self.system.network, seed)
 
     def _begin_traffic(self, state: Path | None = None) -> None:
         simulation = self.scenario.simulation
-        options = TrafficOptions(
+        options = traffic_options(
+            self.scenario,
+            self.seed,
             backend=self.backend,
             by_event=self.by_event,
             gui=self._gui,
-            seed=sumo_seed(self.seed),
-            routing=simulation.routing,
-            rerouting_interval_s=simulation.rerouting_interval_s,
-            teleport_s=simulation.teleport_s,
             checkpoints=self._checkpoints,
         )
         if self._traffic is None:

@@ -221,7 +221,7 @@ class TrafficStepper:
             # traci prints each of its attempts; SUMO needs a few of them to load the network.
             with contextlib.redirect_stdout(io.StringIO()):
                 self._api = self._binding.connect(port, numRetries=600, proc=self._process, waitBetweenRetries=0.05)
-        except BaseException:
+        except self._failures:
             self._process.kill()
             self._process.wait()
             messages.seek(0)

@@ -1,0 +1,78 @@
+"""What a run needs before the loop begins: site controllers, demand, the traffic simulator's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from cosim import registry
+from cosim.errors import InputError
+from cosim.randomness import stream, sumo_seed
+from cosim.traffic.demand import random_demand
+from cosim.traffic.stepper import TrafficOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cosim.control import SiteController, StationInfo
+    from cosim.scenario import Scenario
+    from cosim.traffic.demand import Demand
+    from cosim.traffic.network import RoadNetwork
+
+
+def make_controllers(scenario: Scenario, stations: Sequence[StationInfo], source: str) -> dict[int, SiteController]:
+    """Make the site controllers that a scenario names.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Its ``[controller.STATION]`` tables.
+    stations : sequence of StationInfo
+        In the order of the keys returned.
+    source : str
+        The scenario's file or name, for messages.
+
+    Raises
+    ------
+    InputError
+        If a controller refuses its options, or its period is no whole number of seconds.
+    """
+    controllers = {}
+    for m, station in enumerate(stations):
+        table = scenario.controller.get(station.id)
+        if table is not None:
+            where = f"{source}: [controller.{station.id}]"
+            controllers[m] = registry.instantiate("controller", table.name, table.options, where=where)
+            period_s = controllers[m].period_s
+            if period_s is not None and (period_s <= 0 or period_s != int(period_s)):
+                raise InputError(f"{where}: period_s = {period_s} must be a whole number of seconds, at least 1.")
+    return controllers
+
+
+def draw_demand(scenario: Scenario, network: RoadNetwork, seed: int) -> Demand:
+    """Draw the demand of a run from its seed.
+
+    Raises
+    ------
+    InputError
+        If the seed is no whole number from 0 on, or no trip is possible on the network.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed: found {seed!r}; it must be a whole number, at least 0.")
+    return random_demand(scenario, network, stream(seed, "demand"))
+
+
+def traffic_options(
+    scenario: Scenario, seed: int, *, backend: Literal["libsumo", "traci"], by_event: bool, gui: bool, checkpoints: bool
+) -> TrafficOptions:
+    """Collect the traffic simulator's settings of one run."""
+    simulation = scenario.simulation
+    return TrafficOptions(
+        backend=backend,
+        by_event=by_event,
+        gui=gui,
+        seed=sumo_seed(seed),
+        routing=simulation.routing,
+        rerouting_interval_s=simulation.rerouting_interval_s,
+        teleport_s=simulation.teleport_s,
+        checkpoints=checkpoints,
+    )
