@@ -95,12 +95,15 @@ class SystemInfo:
         The feeder with its base load.
     droop_slope_kw_per_pu : float
         How fast the droop controller takes power away (alpha of Eq. 14); 0 without droop.
+    end_of_control_s : int
+        When the last vehicle departs.
     """
 
     stations: tuple[StationInfo, ...]
     fleet: FleetInfo
     grid: GridModel
     droop_slope_kw_per_pu: float
+    end_of_control_s: int
 
 
 @dataclass(frozen=True, slots=True)

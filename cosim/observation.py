@@ -55,6 +55,7 @@ def system_info(scenario: Scenario, system: CoupledSystem) -> SystemInfo:
         ),
         grid=_GridQuestion(system.power_flow),
         droop_slope_kw_per_pu=slope_kw_per_pu(scenario.droop),
+        end_of_control_s=scenario.end_of_control_s,
     )
 
 

@@ -12,6 +12,8 @@ each station        9          vehicles / chargers; state of charge; waiting tim
 ``power``           n_stations charging load / rating of all chargers
 ``voltage``         n_buses    (1 - v) / 0.1, buses without supply left out
 ``time``            1          time / end of the control period, at most 1
+``estimates``       4 each     expected driving, waiting and charging time over each station, and the charging time that
+                    station    it costs everybody (``cosim.estimates``) / 600 s, at most an hour
 ==================  =========  ===========================================================================
 """
 
@@ -25,6 +27,7 @@ import numpy as np
 
 from cosim.charging.session import SECONDS_PER_HOUR
 from cosim.errors import InputError, nearest_name
+from cosim.estimates import StationEstimates
 from cosim.traffic.network import JAM_DENSITY_PER_KM
 
 if TYPE_CHECKING:
@@ -33,13 +36,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cosim.charging.session import Session
-    from cosim.control import FleetInfo, Request
+    from cosim.control import Request, SystemInfo
     from cosim.coupling import CoupledSystem
     from cosim.observation import Observation
-    from cosim.scenario import FleetTable
     from cosim.traffic.network import RoadNetwork
 
-Extra = Literal["power", "voltage", "time"]
+Extra = Literal["power", "voltage", "time", "estimates"]
 
 EV_FEATURES = ("ev_origin_x", "ev_origin_y", "ev_destination_x", "ev_destination_y", "ev_soc")
 #: Eq. 19, in its order.
@@ -48,8 +50,11 @@ STATION_FEATURES = (
     "waited_mean", "waited_std", "en_route",
 )  # fmt: skip
 _COUNTS = [0, 1, 8]
-#: Waiting times are divided by this.
+#: The columns of the extra block "estimates".
+ESTIMATE_FEATURES = ("driving_time", "waiting_time", "charging_time", "time_cost_to_all")
+#: Waiting times and estimated ones are divided by this.
 WAIT_SCALE_S = 600.0
+_LONGEST_ESTIMATE = 3600.0 / WAIT_SCALE_S
 #: Voltage deviations are divided by this.
 _DEVIATION_SCALE_PU = 0.1
 _HIGHEST_PU = 2.0
@@ -68,11 +73,9 @@ class ObservationEncoder:
     ----------
     system : CoupledSystem
         Network, feeder and stations.
-    fleet : FleetInfo or FleetTable
-        Battery capacity and target.
-    end_of_control_s : int
-        End of the control period; scales the time.
-    extra : iterable of {"power", "voltage", "time"}
+    info : SystemInfo
+        Fleet, end of the control period, and what estimates need.
+    extra : iterable of {"power", "voltage", "time", "estimates"}
         Blocks beyond the paper's state, appended in this order whatever the order given.
 
     Attributes
@@ -89,9 +92,8 @@ class ObservationEncoder:
     def __init__(
         self,
         system: CoupledSystem,
-        fleet: FleetInfo | FleetTable,
+        info: SystemInfo,
         *,
-        end_of_control_s: int,
         extra: Iterable[str] = (),
     ) -> None:
         wanted = set(extra)
@@ -101,8 +103,9 @@ class ObservationEncoder:
         network, stations = system.network, system.stations
         self._power_flow = system.power_flow
         self._count = len(stations)
-        self._battery_kwh, self._target_soc = fleet.battery_kwh, fleet.target_soc
-        self._end_of_control_s = end_of_control_s
+        self._battery_kwh, self._target_soc = info.fleet.battery_kwh, info.fleet.target_soc
+        self._end_of_control_s = info.end_of_control_s
+        self._estimates = StationEstimates(info)
         self._origin_xy, self._destination_xy = _trip_ends(network)
         self._density_per_vehicle = 1.0 / JAM_DENSITY_PER_KM
         self._chargers = np.array([station.chargers for station in stations], dtype=np.float64)
@@ -123,6 +126,7 @@ class ObservationEncoder:
             "power": [f"power[{station}]" for station in ids],
             "voltage": [f"deviation[{number}]" for number in numbers],
             "time": ["time"],
+            "estimates": [f"{name}[{station}]" for station in ids for name in ESTIMATE_FEATURES],
         }
         return [name for block in self.extra for name in names[block]]
 
@@ -147,6 +151,9 @@ class ObservationEncoder:
         for k, name in enumerate(self.names):
             if name.startswith("deviation["):
                 low[k], high[k] = (1.0 - _HIGHEST_PU) / _DEVIATION_SCALE_PU, 1.0 / _DEVIATION_SCALE_PU
+            elif name.split("[")[0] in ESTIMATE_FEATURES:
+                # A load that raises the mean voltage, in a feeder above 1 pu, has a cost below zero.
+                low[k], high[k] = -_LONGEST_ESTIMATE, _LONGEST_ESTIMATE
         return low.astype(np.float32), high.astype(np.float32)
 
     def encode(self, view: Observation, request: Request | None) -> NDArray[np.float32]:
@@ -173,7 +180,7 @@ class ObservationEncoder:
         state[self._stations] = self.stations(view).ravel()
         at = self._stations.stop
         for block in self.extra:
-            values = self._extra(block, view)
+            values = self._extra(block, view, request)
             state[at : at + len(values)] = values
             at += len(values)
         return state.astype(np.float32)
@@ -206,16 +213,28 @@ class ObservationEncoder:
         soc: NDArray[np.float64] = self._target_soc - np.maximum(need_kwh, 0.0) / self._battery_kwh
         return np.maximum(soc, 0.0)
 
-    def _extra(self, block: str, view: Observation) -> NDArray[np.float64]:
+    def _extra(self, block: str, view: Observation, request: Request | None) -> NDArray[np.float64]:
         values: NDArray[np.float64]
         if block == "power":
             values = view.power_kw / self._rating_kw
         elif block == "voltage":
             vm_pu = self._power_flow.solve(view.power_kw).vm_pu[self._live_buses]
             values = (1.0 - np.minimum(vm_pu, _HIGHEST_PU)) / _DEVIATION_SCALE_PU
+        elif block == "estimates":
+            values = self._estimated(view, request)
         else:
             values = np.array([min(view.time_s / self._end_of_control_s, 1.0)])
         return values
+
+    def _estimated(self, view: Observation, request: Request | None) -> NDArray[np.float64]:
+        if request is None:
+            return np.zeros(self._count * len(ESTIMATE_FEATURES))
+        own = self._estimates.own_times_s(request, view)
+        columns = [
+            own.driving_to_s + own.driving_on_s, own.waiting_s, own.charging_s, self._estimates.externality_s(view)
+        ]  # fmt: skip
+        scaled: NDArray[np.float64] = np.array(columns).T.ravel() / WAIT_SCALE_S
+        return np.minimum(np.maximum(scaled, -_LONGEST_ESTIMATE), _LONGEST_ESTIMATE)
 
 
 def _mean_and_std(values: NDArray[np.float64], sizes: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

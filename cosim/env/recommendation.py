@@ -10,11 +10,12 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from cosim.control import Request
-from cosim.coupling import couple
+from cosim.coupling import couple, path_costs_via_stations
 from cosim.env.features import ObservationEncoder
 from cosim.env.rewards import StepRewards
 from cosim.errors import CosimError, InputError, SimulatorError, nearest_name
-from cosim.observation import Observation
+from cosim.estimates import StationEstimates
+from cosim.observation import Observation, system_info
 from cosim.results import make_metrics, make_tables
 from cosim.scenario import RewardTable, Scenario, SimulationTable
 from cosim.scenario_file import load_scenario
@@ -58,7 +59,9 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
 
     **Info**: ``cost`` (0.0 on reset), ``dt`` (s, duration of the step), ``action_mask``; on reset also ``seed``, the
     run's seed; at the end ``metrics``: ``TTT`` (s), ``CVV`` (pu), ``WCT`` (min) and those of
-    ``cosim.metrics.run_metrics`` under their own names.
+    ``cosim.metrics.run_metrics`` under their own names, and ``delay_s``: an array with the delay of the vehicle of
+    each decision, that is, its travel time, from its departure to its arrival or the end of the run, less what its trip
+    would take on free roads with a free charger at full power.
 
     **Seeds**: ``reset(seed=n)`` runs the scenario with seed n: the same vehicles and the same traffic as
     ``cosim.run(scenario, seed=n)``. ``reset()`` draws the next run's seed from ``np_random``, at least a million: after
@@ -76,8 +79,8 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         The scenario's if left out.
     cost : {"paper", "excess", "band"}, optional
         The scenario's if left out; ``cosim.scenario.RewardTable`` says what they are.
-    extra_obs : iterable of {"power", "voltage", "time"}
-        Observe more than the paper does.
+    extra_obs : iterable of {"power", "voltage", "time", "estimates"}
+        Observe more than the paper does; ``cosim.env.features`` says what.
     backend : {"libsumo", "traci"}, optional
         The scenario's if left out.
     render_mode : None
@@ -117,9 +120,9 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         loaded = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
         self.scenario = _with_options(loaded, reward=reward, cost=cost, backend=backend)
         self.system = couple(self.scenario)
-        self.encoder = ObservationEncoder(
-            self.system, self.scenario.fleet, end_of_control_s=self.scenario.end_of_control_s, extra=extra_obs
-        )
+        info = system_info(self.scenario, self.system)
+        self.encoder = ObservationEncoder(self.system, info, extra=extra_obs)
+        self._estimates = StationEstimates(info)
         self.feature_names = self.encoder.names
         low, high = self.encoder.bounds(vehicle_counts(self.scenario)[2], self.scenario.simulation.time_limit_s)
         self.observation_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
@@ -143,6 +146,7 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         super().reset(seed=seed)
         run_seed = int(self.np_random.integers(*DRAWN_SEEDS)) if seed is None else int(seed)
         self._request, self.tables = None, None
+        self._answered: list[Request] = []
         if self._simulation is None:
             self._simulation = Simulation(self.scenario, system=self.system)
         simulation = self._simulation
@@ -177,6 +181,7 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         if request is None or simulation is None:
             raise ResetNeeded("the episode is over or has not begun; call reset().")
         station = self._checked(action, request)
+        self._answered.append(request)
         self._request = None
         try:
             simulation.answer(station)
@@ -193,6 +198,7 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         info = self._info(cost, now_s - request.time_s)
         if last:
             info["metrics"] = self._finish(simulation)
+            info["delay_s"] = self._delay_s(simulation)
         truncated = last and simulation.stop_reason == "time limit"
         return observation, reward, last and not truncated, truncated, info
 
@@ -261,6 +267,24 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         self.tables = make_tables(state.trips, state.records, end_s, self.scenario.reward)
         metrics = make_metrics(self.tables, end_s)
         return {"TTT": metrics["ttt_s"], "CVV": metrics["cvv_pu"], "WCT": metrics["wct_min"], **metrics}
+
+    def _delay_s(self, simulation: Simulation) -> NDArray[np.float64]:
+        """Return how long the vehicle of each decision was delayed, shape (n_decisions,)."""
+        if self.tables is None:
+            raise ResetNeeded("the episode is not over.")
+        trips = self.tables["trips"].set_index("vehicle").loc[self.tables["decisions"]["vehicle"]]
+        travel_time_s: NDArray[np.float64] = (trips["arrive_s"].fillna(simulation.end_s) - trips["depart_s"]).to_numpy(
+            dtype=np.float64
+        )
+        return travel_time_s - np.array([self._undelayed_s(request) for request in self._answered])
+
+    def _undelayed_s(self, request: Request) -> float:
+        """Return how long the vehicle's trip would take if nobody delayed it."""
+        network = self.system.network
+        to_s, on_s = path_costs_via_stations(
+            self.system, request.edge, request.destination, network.length_m / network.speed_mps
+        )
+        return self._estimates.undelayed_s(request.soc, self.system.distance_to_m[:, request.edge], to_s + on_s)
 
     def _recorded(self) -> None:
         if self.on_record is not None:

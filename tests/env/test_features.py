@@ -10,14 +10,17 @@ import pytest
 
 from cosim.control import Request
 from cosim.coupling import CoupledSystem
-from cosim.env.features import EV_FEATURES, STATION_FEATURES, ObservationEncoder
+from cosim.env.features import ESTIMATE_FEATURES, EV_FEATURES, STATION_FEATURES, ObservationEncoder
 from cosim.errors import InputError
+from cosim.estimates import StationEstimates
+from cosim.observation import system_info
 from cosim.scenario import Scenario
 from cosim.simulation import Simulation
+from cosim_agents.heuristics.electrical import LeastTimeDroop
 
 
 def encoder(scenario: Scenario, system: CoupledSystem, *extra: str) -> ObservationEncoder:
-    return ObservationEncoder(system, scenario.fleet, end_of_control_s=scenario.end_of_control_s, extra=extra)
+    return ObservationEncoder(system, system_info(scenario, system), extra=extra)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +49,11 @@ def test_names_and_sizes(scenario: Scenario, system: CoupledSystem) -> None:
     assert names[:5] == EV_FEATURES
     assert names[5:43] == tuple(f"density[{edge}]" for edge in system.network.edges)
     assert names[43:52] == tuple(f"{name}[CS1]" for name in STATION_FEATURES)
-    more = encoder(scenario, system, "time", "power", "voltage").names
+    more = encoder(scenario, system, "estimates", "time", "power", "voltage").names
     assert more[:88] == names
-    assert len(more) == 88 + 5 + 33 + 1
-    assert (more[88], more[93], more[-1]) == ("power[CS1]", "deviation[1]", "time")
+    assert len(more) == 88 + 5 + 33 + 1 + 20
+    assert (more[88], more[93], more[126]) == ("power[CS1]", "deviation[1]", "time")
+    assert more[127:131] == tuple(f"{name}[CS1]" for name in ESTIMATE_FEATURES)
     with pytest.raises(InputError, match=r"extra_obs: unknown block 'volts'; .*'power', 'time', 'voltage'"):
         encoder(scenario, system, "volts")
 
@@ -64,7 +68,7 @@ def test_positions_tell_all_edges_apart(scenario: Scenario, system: CoupledSyste
 def test_every_entry_by_hand(crowded: Scenario, busy: tuple[Simulation, Request]) -> None:
     simulation, request = busy
     view = simulation.observe(request)
-    made = encoder(crowded, simulation.system, "power", "voltage", "time")
+    made = encoder(crowded, simulation.system, "power", "voltage", "time", "estimates")
     state = dict(zip(made.names, made.encode(view, request).tolist(), strict=True))
     assert state["ev_soc"] == pytest.approx(request.soc)
     assert state["time"] == pytest.approx(request.time_s / 1200)
@@ -85,6 +89,15 @@ def test_every_entry_by_hand(crowded: Scenario, busy: tuple[Simulation, Request]
         expected += [simulation.state.en_route[m] / 2]
         assert [state[f"{name}[{station.id}]"] for name in STATION_FEATURES] == pytest.approx(expected, abs=1e-6)
         assert state[f"power[{station.id}]"] == pytest.approx(stations.load_kw[m] / 100)
+    # The heuristic decides by the sum of what a learner observes, an hour at most of each.
+    heuristic = LeastTimeDroop()
+    heuristic.reset(system_info(crowded, simulation.system), np.random.default_rng(0))
+    sums = [sum(state[f"{name}[{station.id}]"] for name in ESTIMATE_FEATURES) for station in crowded.station]
+    assert max(state[f"waiting_time[{station.id}]"] for station in crowded.station) > 0.5
+    assert heuristic.recommend(request, view) == int(np.argmin(sums))
+    own_s = heuristic.expected_time_s(request, view)
+    cost_s = StationEstimates(system_info(crowded, simulation.system)).externality_s(view)
+    assert np.multiply(sums, 600) == pytest.approx(own_s + cost_s, rel=1e-5)
     vm_pu = simulation.power_flow.solve(stations.load_kw).vm_pu
     assert state["deviation[18]"] == pytest.approx((1 - vm_pu[17]) * 10, abs=1e-6)
 
@@ -103,7 +116,7 @@ def test_looking_changes_nothing(crowded: Scenario, busy: tuple[Simulation, Requ
 
 def test_bounds_hold(crowded: Scenario, busy: tuple[Simulation, Request]) -> None:
     simulation, request = busy
-    made = encoder(crowded, simulation.system, "power", "voltage", "time")
+    made = encoder(crowded, simulation.system, "power", "voltage", "time", "estimates")
     low, high = made.bounds(evs=75, time_limit_s=43_200)
     state = made.encode(simulation.observe(request), request)
     assert np.isfinite(low).all()

@@ -25,6 +25,8 @@ from cosim.results import Result
 from cosim.scenario import Scenario
 
 EVS = 75
+#: All extra blocks of the observation.
+EXTRA = ("power", "voltage", "time", "estimates")
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,22 @@ def test_metrics_at_the_end(env: RecommendationEnv) -> None:
     assert metrics["TTT"] > 100 * metrics["WCT"] > 100 * metrics["CVV"] > 0
 
 
+def test_a_delay_is_what_a_trip_takes_beyond_the_shortest_one(env: RecommendationEnv) -> None:
+    _, info = play(env, [0] * EVS, seed=0)
+    assert env.tables is not None
+    trips = env.tables["trips"].set_index("vehicle").loc[env.tables["decisions"]["vehicle"]]
+    undelayed_s = (trips["arrive_s"] - trips["depart_s"]).to_numpy() - info["delay_s"]
+    # On roads that are all alike the times follow from the distances.
+    speeds = set(env.system.network.speed_mps)
+    assert len(speeds) == 1
+    for number, request in enumerate(env._answered):
+        to_m = env.system.distance_to_m[:, request.edge]
+        on_m = env.system.distance_from_m[:, request.destination]
+        charging_s = (0.8 - request.soc + to_m / 1000 * 0.15 / 24) * 24 / (0.9 * 50) * 3600
+        assert undelayed_s[number] == pytest.approx(((to_m + on_m) / speeds.copy().pop() + charging_s).min())
+    assert np.mean(info["delay_s"]) > 100, "one station and a weak bus for all"
+
+
 def test_same_seed_same_actions_same_trajectory(env: RecommendationEnv) -> None:
     actions = [k % 5 for k in range(EVS)]
     one, _ = play(env, actions, seed=9)
@@ -157,24 +175,26 @@ def test_closing_frees_libsumo(short_scenario: Scenario, env: RecommendationEnv)
 class Encodes:
     """A recommender that keeps what it sees."""
 
-    def __init__(self, actions: list[int], fleet: Any) -> None:
-        self.actions, self.fleet = actions, fleet
+    def __init__(self, actions: list[int]) -> None:
+        self.actions = actions
 
     def reset(self, system: SystemInfo, rng: np.random.Generator) -> None:
+        self.system = system
         self.seen: list[np.ndarray] = []
 
     def recommend(self, request: Request, view: Observation) -> int:
-        made = ObservationEncoder(view.system, self.fleet, end_of_control_s=1200)
+        made = ObservationEncoder(view.system, self.system, extra=EXTRA)
         self.seen.append(made.encode(view, request))
         return self.actions[request.step]
 
 
-def test_a_policy_in_a_run_sees_what_the_environment_showed(short_scenario: Scenario, env: RecommendationEnv) -> None:
+def test_a_policy_in_a_run_sees_what_the_environment_showed(short_scenario: Scenario) -> None:
+    env = RecommendationEnv(short_scenario, extra_obs=EXTRA)
     actions = [k % 5 for k in range(75)]
     observation, _ = env.reset(seed=3)
     observations = [observation, *(env.step(action)[0] for action in actions)]
     env.close()
-    policy = Encodes(actions, short_scenario.fleet)
+    policy = Encodes(actions)
     cosim.run(short_scenario, recommender=policy, seed=3)
     assert np.array_equal(np.array(policy.seen), np.array(observations[:-1]))
     assert (observations[-1][:5] == 0).all(), "nobody asks after the last decision"

@@ -9,8 +9,6 @@ import numpy as np
 from cosim_agents.heuristics.queueing import LeastTime
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from cosim.control import Request, SystemInfo, SystemView
 
 #: Load whose effect ranks the stations: small, since it is the slope that counts, and every feeder can bear it.
@@ -68,16 +66,5 @@ class LeastTimeDroop(LeastTime):
 
     def recommend(self, request: Request, view: SystemView) -> int:
         """Compare own time plus externality; equal ones go to the first station."""
-        total_s = self.expected_time_s(request, view) + self.weight * self.externality_s(view)
+        total_s = self.expected_time_s(request, view) + self.weight * self._estimates.externality_s(view)
         return int(np.argmin(np.where(view.reachable, total_s, np.inf)))
-
-    def externality_s(self, view: SystemView) -> NDArray[np.float64]:
-        """Return the charging time that one more vehicle at each station costs all vehicles, shape (n_stations,)."""
-        grid = self._system.grid
-        power_kw = np.minimum(view.cap_kw, self._rating_kw)
-        now_pu = grid.mean_voltage_pu(view.power_kw)
-        more = np.diag(power_kw) + view.power_kw
-        drop_pu = np.array([now_pu - grid.mean_voltage_pu(load_kw) for load_kw in more])
-        lost_share = self._system.droop_slope_kw_per_pu * drop_pu / np.maximum(power_kw, 1e-3)
-        cost_s: NDArray[np.float64] = (view.charging.sum() + 1) * self.mean_charging_s(view) * lost_share
-        return cost_s

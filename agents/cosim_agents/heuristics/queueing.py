@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cosim.estimates import StationEstimates
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cosim.control import Request, SystemInfo, SystemView
-
-#: A vehicle that waits finds the chargers partly done: share of a full charging time per place in the queue.
-_SHARE_LEFT = 0.9
 
 
 class ShortestQueue:
@@ -38,11 +37,7 @@ class LeastTime:
 
     def reset(self, system: SystemInfo, rng: np.random.Generator) -> None:  # noqa: ARG002 - the protocol's
         """Learn chargers and fleet."""
-        self._system = system
-        self._chargers = np.array([station.chargers for station in system.stations])
-        self._rating_kw = np.array(
-            [min(station.max_power_kw, system.fleet.max_power_kw) for station in system.stations]
-        )
+        self._estimates = StationEstimates(system)
 
     def recommend(self, request: Request, view: SystemView) -> int:
         """Compare the expected times; equal ones go to the first station."""
@@ -50,23 +45,6 @@ class LeastTime:
 
     def expected_time_s(self, request: Request, view: SystemView) -> NDArray[np.float64]:
         """Return driving, waiting and charging time over each station, shape (n_stations,)."""
-        fleet = self._system.fleet
-        power_kw = np.minimum(view.cap_kw, self._rating_kw)
-        reachable_m = np.where(view.reachable, view.distance_to_m, 0.0)
-        soc = request.soc - reachable_m / 1000 * fleet.consumption_kwh_per_km / fleet.battery_kwh
-        charging_s = self._charging_s(np.maximum(fleet.target_soc - soc, 0.0), power_kw)
-        ahead = np.maximum(view.queued + view.charging + view.en_route - self._chargers + 1, 0)
-        waiting_s = ahead * _SHARE_LEFT * self.mean_charging_s(view) / self._chargers
-        total_s: NDArray[np.float64] = view.time_to_s + waiting_s + charging_s + view.time_from_s
+        times = self._estimates.own_times_s(request, view)
+        total_s: NDArray[np.float64] = times.driving_to_s + times.waiting_s + times.charging_s + times.driving_on_s
         return total_s
-
-    def mean_charging_s(self, view: SystemView) -> NDArray[np.float64]:
-        """Return the charging time of an average vehicle at the present caps, shape (n_stations,)."""
-        fleet = self._system.fleet
-        missing = np.full(len(self._chargers), fleet.target_soc - fleet.mean_initial_soc)
-        return self._charging_s(missing, np.minimum(view.cap_kw, self._rating_kw))
-
-    def _charging_s(self, missing_soc: NDArray[np.float64], power_kw: NDArray[np.float64]) -> NDArray[np.float64]:
-        fleet = self._system.fleet
-        # A cap of zero means "not within the hour"; a large finite number keeps the comparison meaningful.
-        return missing_soc * fleet.battery_kwh / (fleet.efficiency * np.maximum(power_kw, 1e-3)) * 3600.0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cosim_agents.rl.config import Hyperparameters
     from cosim_agents.rl.episode import Episode
     from cosim_agents.rl.learner import Learner
+    from cosim_agents.rl.networks import StationLayout
 
 
 class OPSRL(PPOLagrangian):
@@ -38,6 +39,8 @@ class OPSRL(PPOLagrangian):
         Of the policy.
     seed : int
         Everything random follows from it.
+    layout : StationLayout, optional
+        For a stationwise network.
     predictor : PredictorConfig, optional
         Of the predictor.
     """
@@ -50,9 +53,10 @@ class OPSRL(PPOLagrangian):
         n_actions: int,
         config: Hyperparameters,
         seed: int,
+        layout: StationLayout | None = None,
         predictor: PredictorConfig | None = None,
     ) -> None:
-        super().__init__(n_observations, n_actions, config, seed)
+        super().__init__(n_observations, n_actions, config, seed, layout)
         self.predictor = DemandPredictor(n_actions, predictor or PredictorConfig(), seed)
 
     def forecaster(self) -> LSTMForecaster:

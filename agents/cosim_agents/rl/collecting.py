@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 
     from cosim.coupling import CoupledSystem
     from cosim_agents.op_srl.forecast import Forecaster
+    from cosim_agents.rl.config import Credit
     from cosim_agents.rl.episode import Episode
     from cosim_agents.rl.policy import PerceptronPolicy
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+
+class ProblemKey(NamedTuple):
+    """What tells decision problems apart: the scenario as JSON, whether a forecast is observed, and what else is."""
+
+    scenario: str
+    forecast: bool
+    extra_obs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,20 +42,23 @@ class RolloutJob:
 
     Attributes
     ----------
-    scenario : str
-        As JSON, which says whether a process has it loaded already.
+    problem : ProblemKey
+        What to play.
     policy : PerceptronPolicy
         Decides.
     forecaster : Forecaster or None
         Looks ahead, for a policy that sees a forecast.
+    credit : {"step", "vehicle"}
+        What a decision is rewarded with.
     seed, epoch, episode : int
         The training's seed, and which episode of which epoch: vehicles, traffic and decisions follow from these alone,
         so that it does not matter who collects an episode, nor after which others.
     """
 
-    scenario: str
+    problem: ProblemKey
     policy: PerceptronPolicy
     forecaster: Forecaster | None
+    credit: Credit
     seed: int
     epoch: int
     episode: int
@@ -84,16 +96,15 @@ class Problem:
 
 
 #: libsumo holds one simulation per process, and a scenario takes seconds to load: each process keeps the last problem.
-_held: Final[dict[tuple[str, bool], Problem]] = {}
+_held: Final[dict[ProblemKey, Problem]] = {}
 
 
-def problem(scenario: str, *, forecast: bool) -> Problem:
-    """Return this process' environment for a scenario (JSON); the one for another scenario is closed."""
-    key = (scenario, forecast)
+def problem(key: ProblemKey) -> Problem:
+    """Return this process' environment for a problem; the one for another problem is closed."""
     if key not in _held:
         release()
-        env = RecommendationEnv(Scenario.model_validate_json(scenario))
-        _held[key] = Problem(env, PredictedDemand(env) if forecast else None)
+        env = RecommendationEnv(Scenario.model_validate_json(key.scenario), extra_obs=key.extra_obs)
+        _held[key] = Problem(env, PredictedDemand(env) if key.forecast else None)
     return _held[key]
 
 
@@ -105,13 +116,13 @@ def release() -> None:
 
 def collect(job: RolloutJob) -> Episode:
     """Play one episode of a training."""
-    held = problem(job.scenario, forecast=job.forecaster is not None)
+    held = problem(job.problem)
     if held.predicted is not None and job.forecaster is not None:
         held.predicted.forecaster = job.forecaster
     rng = np.random.default_rng(np.random.SeedSequence([job.seed, job.epoch, job.episode]))
     # Drawn above all evaluation seeds: nobody is tested on what they have learnt.
     seed = int(rng.integers(*DRAWN_SEEDS))
-    return collect_episode(held.predicted or held.env, job.policy, rng, seed)
+    return collect_episode(held.predicted or held.env, job.policy, rng, seed, job.credit)
 
 
 def spread(executor: Executor | None, work: Callable[[_In], _Out], jobs: Sequence[_In]) -> list[_Out]:

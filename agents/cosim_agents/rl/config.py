@@ -11,6 +11,8 @@ from cosim.errors import InputError, nearest_name
 
 LagrangeUpdate = Literal["adam", "sgd", "pid"]
 CostAdvantage = Literal["standardise", "center"]
+Network = Literal["perceptron", "stationwise"]
+Credit = Literal["step", "vehicle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,21 @@ class Hyperparameters:
     """Episodes collected with one policy before it is updated (Table A1)."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the tanh layers of every network (Table A1, its two swapped rows put right)."""
+    network: Network = "perceptron"
+    """Whether the actor (of DQN: the action values) is one perceptron from the whole observation to all stations, or a
+    smaller one that gives each station its output from what concerns it (`stationwise_layout`); critics see all."""
+    actor_hidden: tuple[int, ...] | None = None
+    """Widths of the actor's tanh layers where they are not `hidden`; none at all make a linear actor."""
+    prior: float = 0.0
+    """How much a stationwise actor prefers, before it has learnt anything, a station for every 10 min that it is
+    expected to cost less, to the vehicle and to all others (the observed block "estimates"). The preference is learnt
+    on like every weight (residual policy learning, Silver et al. 2018). 0: the actor begins close to uniform."""
+    extra_obs: tuple[str, ...] = ()
+    """Blocks observed beyond the paper's state; ``cosim.env.features``."""
+    credit: Credit = "step"
+    """What a decision is rewarded with: the reward of its step (Eq. 25-26), or minus its own vehicle's delay in units
+    of 10 min, known when the episode is over. The delays sum to the EVs' part of TTT but for what no decision changes;
+    they are not blurred by how far the vehicles have to go, nor by how long those of earlier decisions still take."""
 
     learning_rate: float = 3e-4
     """Adam's step for the actor (Table A1, case A)."""
@@ -107,9 +124,13 @@ class Hyperparameters:
         faults += [_sentence(name, self, "0 or above") for name in _NOT_NEGATIVE if not getattr(self, name) >= 0]
         if not self.hidden or min(self.hidden) < 1:
             faults.append(_sentence("hidden", self, "one or more positive widths"))
+        if any(width < 1 for width in self.actor_hidden or ()):
+            faults.append(_sentence("actor_hidden", self, "positive widths, or none for a linear actor"))
         for name, choices in (
             ("lagrange_update", get_args(LagrangeUpdate)),
             ("cost_advantage", get_args(CostAdvantage)),
+            ("network", get_args(Network)),
+            ("credit", get_args(Credit)),
         ):
             if getattr(self, name) not in choices:
                 faults.append(f"Hyper-parameter {name}: {nearest_name(getattr(self, name), choices)}.")
@@ -127,13 +148,22 @@ _POSITIVE = (
     "learning_rate", "critic_learning_rate", "max_grad_norm", "clip", "target_kl", "observation_clip",
     "updates_per_decision",
 )  # fmt: skip
-_NOT_NEGATIVE = ("critic_l2", "entropy", "lagrange_lr", "lagrange_init", "lagrange_max", "penalty")
+_NOT_NEGATIVE = ("critic_l2", "entropy", "lagrange_lr", "lagrange_init", "lagrange_max", "penalty", "prior")
 
 _TUNED: Final = Hyperparameters(
-    gamma=0.997,
-    gae_lambda=0.97,
-    cost_gamma=0.997,
-    cost_gae_lambda=0.97,
+    network="stationwise",
+    actor_hidden=(),
+    extra_obs=("estimates",),
+    prior=20.0,
+    credit="vehicle",
+    learning_rate=3e-2,
+    critic_learning_rate=1e-3,
+    passes=20,
+    batch_size=250,
+    gamma=0.99,
+    gae_lambda=0.98,
+    cost_gamma=0.99,
+    cost_gae_lambda=0.98,
     normalise_returns=True,
     stop_critics=False,
     cost_limit="auto",
@@ -144,7 +174,8 @@ PRESETS: Final[dict[str, Hyperparameters]] = {
     "paper": Hyperparameters(),
     # Table A1, case B.
     "paper-large": Hyperparameters(learning_rate=1e-4, critic_learning_rate=1e-4, gamma=0.99, cost_gamma=0.99),
-    # Credit for about as long as a vehicle takes to be charged.
+    # An actor of few weights that begins with what is known, the expected times, and learns from unbiased returns of
+    # the next hundred vehicles or so: the signal of a decision is so weak that larger networks learn the noise.
     "tuned": _TUNED,
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from cosim.experiment import base_cost_pu
 from cosim.runner import run
 from cosim.traffic.demand import vehicle_counts
-from cosim_agents.rl.collecting import Problem, problem, spread
+from cosim_agents.rl.collecting import Problem, ProblemKey, problem, spread
 
 if TYPE_CHECKING:
     from cosim.learning import TrainingPlan, TrainingWatch
@@ -23,7 +23,7 @@ _ROOM: Final = 1.02
 
 
 def settled_limit(
-    config: Hyperparameters, scenario: str, held: Problem, plan: TrainingPlan, watch: TrainingWatch
+    config: Hyperparameters, key: ProblemKey, held: Problem, plan: TrainingPlan, watch: TrainingWatch
 ) -> float:
     """Return the cost limit as a number, and tell the user what is worth knowing about it.
 
@@ -31,10 +31,10 @@ def settled_limit(
     ----------
     config : Hyperparameters
         Its ``cost_limit`` is a number or "auto".
-    scenario : str
-        As JSON.
+    key : ProblemKey
+        Which problem.
     held : Problem
-        The scenario's.
+        The problem.
     plan : TrainingPlan
         Says where the runs of the reference happen.
     watch : TrainingWatch
@@ -42,7 +42,7 @@ def settled_limit(
     """
     limit = config.cost_limit
     if limit == "auto":
-        jobs = [(scenario, held.predicted is not None, seed) for seed in _VALIDATION_SEEDS]
+        jobs = [(key, seed) for seed in _VALIDATION_SEEDS]
         limit = _ROOM * float(np.mean(spread(plan.executor, _reference_cost, jobs)))
         watch.note(f"cost limit: {limit:.3f} pu, {_ROOM:g} x the mean CVV of {_REFERENCE}")
     floor = vehicle_counts(held.env.scenario)[2] * base_cost_pu(held.env.scenario, held.system.power_flow)
@@ -54,8 +54,8 @@ def settled_limit(
     return float(limit)
 
 
-def _reference_cost(job: tuple[str, bool, int]) -> float:
+def _reference_cost(job: tuple[ProblemKey, int]) -> float:
     """Return CVV of the reference on one seed."""
-    scenario, forecast, seed = job
-    held = problem(scenario, forecast=forecast)
+    key, seed = job
+    held = problem(key)
     return run(held.env.scenario, recommender=_REFERENCE, seed=seed, system=held.system).metrics["cvv_pu"]

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from cosim.errors import InputError
 from cosim.randomness import stream
-from cosim_agents.rl.networks import layer_arrays
+from cosim_agents.rl.networks import StationLayout, StationScores, layer_arrays, perceptron
 from cosim_agents.rl.normalise import RunningMoments, Standardiser
 from cosim_agents.rl.policy import PerceptronPolicy, PolicyKind
 
@@ -36,6 +37,8 @@ class Learner(ABC):
         All of them; each algorithm reads its own.
     seed : int
         Everything random follows from it.
+    layout : StationLayout, optional
+        What of an observation concerns each station (`stationwise_layout`), for a stationwise network.
 
     Attributes
     ----------
@@ -46,10 +49,22 @@ class Learner(ABC):
     #: The name it goes by in files and on the command line.
     algorithm: ClassVar[str]
 
-    def __init__(self, n_observations: int, n_actions: int, config: Hyperparameters, seed: int) -> None:
+    def __init__(
+        self,
+        n_observations: int,
+        n_actions: int,
+        config: Hyperparameters,
+        seed: int,
+        layout: StationLayout | None = None,
+    ) -> None:
         self.n_observations = n_observations
         self.n_actions = n_actions
         self.config = config
+        if config.network == "stationwise" and layout is None:
+            raise InputError("Hyper-parameter network is 'stationwise', but the stations' features are not known.")
+        if config.prior > 0 and (layout is None or layout.times.start == layout.times.stop):
+            raise InputError("Hyper-parameter prior needs a stationwise network that observes the block 'estimates'.")
+        self._layout = layout if config.network == "stationwise" else None
         self.epoch = 0
         self._moments = RunningMoments((n_observations,))
         self._rng = stream(seed, f"learner {self.algorithm}")
@@ -128,8 +143,27 @@ class Learner(ABC):
     def _standardiser(self) -> Standardiser:
         if not self.config.normalise_observations:
             return Standardiser.of(RunningMoments((self.n_observations,)), np.inf)
-        return Standardiser.of(self._moments, self.config.observation_clip)
+        standardiser = Standardiser.of(self._moments, self.config.observation_clip)
+        if self._layout is not None:
+            # Times are in the same unit for all stations, and stay in it: the sum of a station's is what it costs.
+            times = self._layout.columns[:, self._layout.times]
+            standardiser.mean[times], standardiser.std[times] = 0.0, 1.0
+        return standardiser
+
+    def _scores(self, last_gain: float) -> nn.Module:
+        """Make a network from observations to one output for every action."""
+        config, generator, layout = self.config, self._generator, self._layout
+        hidden = config.hidden if config.actor_hidden is None else config.actor_hidden
+        if layout is None:
+            return perceptron(self.n_observations, hidden, self.n_actions, generator, last_gain=last_gain)
+        n_inputs = layout.columns.shape[1]
+        direct = np.zeros(n_inputs, dtype=np.float32)
+        direct[layout.times] = -config.prior
+        return StationScores(layout.columns, perceptron(n_inputs, hidden, 1, generator, last_gain=last_gain), direct)
 
     def _export(self, network: nn.Module, kind: PolicyKind, exploration: float = 0.0) -> PerceptronPolicy:
         weights, biases = layer_arrays(network)
-        return PerceptronPolicy(self._standardiser(), weights, biases, kind, exploration)
+        if self._layout is None or not isinstance(network, StationScores):
+            return PerceptronPolicy(self._standardiser(), weights, biases, kind, exploration)
+        direct = network.direct.detach().numpy().copy()
+        return PerceptronPolicy(self._standardiser(), weights, biases, kind, exploration, self._layout.columns, direct)

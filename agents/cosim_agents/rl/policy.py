@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 #: How the outputs of the perceptron become an action: drawn by softmax, or the best one with some exploration.
 PolicyKind = Literal["softmax", "greedy"]
 
+#: What a layout finds behind the observation: a one, and a zero.
+_CONSTANTS = np.array([1.0, 0.0], dtype=np.float32)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerceptronPolicy:
     """Standardisation, tanh layers, a linear layer, a mask.
+
+    With a `layout` the same small perceptron gives every station its output, each from its own part of the observation.
 
     Attributes
     ----------
@@ -32,6 +37,12 @@ class PerceptronPolicy:
         Outputs are log-probabilities up to a constant, or action values.
     exploration : float
         Share of uniformly random decisions; only with ``greedy``.
+    layout : ndarray of int64, shape (n_actions, n_inputs), or None
+        For each action the positions of the perceptron's inputs in the standardised observation, to which a one and a
+        zero are appended; see `cosim_agents.rl.networks.stationwise_layout`. None: the perceptron sees the whole
+        observation and has an output for each action.
+    direct : ndarray of float32, shape (n_inputs,), or None
+        With a layout: weights of the inputs past the perceptron.
     """
 
     standardiser: Standardiser
@@ -39,24 +50,32 @@ class PerceptronPolicy:
     biases: tuple[NDArray[np.float32], ...]
     kind: PolicyKind = "softmax"
     exploration: float = 0.0
+    layout: NDArray[np.int64] | None = None
+    direct: NDArray[np.float32] | None = None
 
     @property
     def n_observations(self) -> int:
         """Length of an observation."""
-        return int(self.weights[0].shape[0])
+        return int(self.standardiser.mean.size)
 
     @property
     def n_actions(self) -> int:
         """Number of actions."""
-        return int(self.weights[-1].shape[1])
+        return int(self.weights[-1].shape[1]) if self.layout is None else len(self.layout)
 
     def outputs(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the perceptron's outputs, shape (..., n_actions)."""
-        hidden = self.standardiser(observation)
+        hidden = inputs = self.standardiser(observation)
+        if self.layout is not None:
+            constants = np.broadcast_to(_CONSTANTS, (*hidden.shape[:-1], 2))
+            hidden = inputs = np.concatenate([hidden, constants], axis=-1)[..., self.layout]
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             hidden = np.tanh(hidden @ weight + bias)
         result: NDArray[np.float32] = hidden @ self.weights[-1] + self.biases[-1]
-        return result
+        if self.direct is None:
+            return result
+        scores: NDArray[np.float32] = result[..., 0] + inputs @ self.direct
+        return scores
 
     def probabilities(self, observation: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return with which probability each action is taken, shape (n_actions,); 0 where the mask forbids it."""
@@ -104,4 +123,8 @@ class PerceptronPolicy:
         named: dict[str, NDArray[Any]] = {"mean": self.standardiser.mean, "std": self.standardiser.std}
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             named |= {f"weight{layer}": weight, f"bias{layer}": bias}
+        if self.layout is not None:
+            named["layout"] = self.layout
+        if self.direct is not None:
+            named["direct"] = self.direct
         return named

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FORMAT = "cosim-policy"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class PolicyInfo:
         Of each entry of the observation.
     station_ids : tuple of str
         Of each action.
+    extra_obs : tuple of str
+        Blocks of the observation beyond the paper's; ``cosim.env.features``.
     versions : mapping of str to str
         Of the software it was trained with.
     training : mapping
@@ -49,6 +51,7 @@ class PolicyInfo:
     scenario: str
     feature_names: tuple[str, ...]
     station_ids: tuple[str, ...]
+    extra_obs: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -130,6 +133,7 @@ def load_policy(
             scenario=str(description["scenario"]),
             feature_names=tuple(map(str, description["feature_names"])),
             station_ids=tuple(map(str, description["station_ids"])),
+            extra_obs=tuple(map(str, description["extra_obs"])),
             versions=dict(description["versions"]),
             training=dict(description["training"]),
         )
@@ -186,18 +190,29 @@ def _policy(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) 
         biases=tuple(arrays[f"bias{layer}"] for layer in layers),
         kind=kind,
         exploration=float(description["exploration"]),
+        layout=arrays.get("layout"),
+        direct=arrays.get("direct"),
     )
 
 
 def _check_shapes(path: Path, policy: PerceptronPolicy, info: PolicyInfo) -> None:
     """See that the arrays are those of one perceptron for the features and stations that the description names."""
-    n_inputs = len(info.feature_names)
+    n_inputs, n_outputs = len(info.feature_names), len(info.station_ids)
     whole = policy.standardiser.mean.shape == policy.standardiser.std.shape == (n_inputs,)
+    layout = policy.layout
+    whole = whole and (layout is None) == (policy.direct is None)
+    if layout is not None and policy.direct is not None:
+        # Behind the observation there are a one and a zero.
+        whole = whole and layout.dtype == np.int64 and layout.ndim == 2 and len(layout) == n_outputs
+        whole = whole and layout.size > 0 and bool(((layout >= 0) & (layout < n_inputs + 2)).all())
+        n_inputs, n_outputs = layout.shape[-1] if layout.ndim else 0, 1
+        whole = whole and policy.direct.shape == (n_inputs,)
     for weight, bias in zip(policy.weights, policy.biases, strict=True):
         whole = whole and weight.ndim == 2 and weight.shape[0] == n_inputs and bias.shape == weight.shape[1:]
         n_inputs = bias.size
-    finite = all(array.dtype == np.float32 and bool(np.isfinite(array).all()) for array in policy.arrays().values())
-    if not (whole and finite and policy.weights and n_inputs == len(info.station_ids)):
+    floats = (array for name, array in policy.arrays().items() if name != "layout")
+    finite = all(array.dtype == np.float32 and bool(np.isfinite(array).all()) for array in floats)
+    if not (whole and finite and policy.weights and n_inputs == n_outputs):
         raise InputError(
             f"{path}: its arrays are not those of a policy for {len(info.feature_names)} observed numbers and "
             f"{len(info.station_ids)} stations, as the description beside it says."

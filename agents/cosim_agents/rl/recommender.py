@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from cosim.errors import CosimError
 from cosim_agents.op_srl.recommender import ForecastInput
@@ -28,6 +28,9 @@ class Learned:
         Draw the station with the policy's probabilities, as in training, instead of taking the most probable one.
     """
 
+    #: A comparison measures learners by the best of the others.
+    learned: ClassVar[bool] = True
+
     def __init__(self, policy: str | Path = "", sample: bool = False) -> None:  # noqa: FBT001, FBT002 - options by name
         if not policy:
             raise ValueError("policy is missing; name the file policy.npz of a training")
@@ -40,7 +43,7 @@ class Learned:
         ids = tuple(station.id for station in system.stations)
         if ids != self._saved.info.station_ids:
             load_policy(self._path, station_ids=ids)  # says what does not fit
-        self._fleet, self._rng = system.fleet, rng
+        self._system, self._rng = system, rng
         self._encoder: ObservationEncoder | None = None
         self._forecast = ForecastInput.of(self._saved)
 
@@ -64,8 +67,7 @@ class Learned:
 
         if not isinstance(view, Observation):
             raise CosimError("a learned policy can decide only on what a simulation shows it.")
-        # Only the extra block "time" needs the end of the control period; a policy with extra blocks does not fit.
-        encoder = ObservationEncoder(view.system, self._fleet, end_of_control_s=1)
+        encoder = ObservationEncoder(view.system, self._system, extra=self._saved.info.extra_obs)
         names = encoder.names if self._forecast is None else encoder.names + self._forecast.names
         if names != self._saved.info.feature_names:
             load_policy(self._path, feature_names=names)  # says what does not fit

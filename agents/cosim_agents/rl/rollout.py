@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from cosim.errors import InputError
 from cosim_agents.rl.episode import Episode
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     import gymnasium
     from numpy.typing import NDArray
+
+    from cosim_agents.rl.config import Credit
 
 
 class ActingPolicy(Protocol):
@@ -25,7 +28,17 @@ class ActingPolicy(Protocol):
         ...
 
 
-def collect_episode(env: gymnasium.Env[Any, Any], policy: ActingPolicy, rng: np.random.Generator, seed: int) -> Episode:
+#: A vehicle's delay is measured in this, so that a decision's reward is of the order of one.
+_TIME_SCALE_S = 600.0
+
+
+def collect_episode(
+    env: gymnasium.Env[Any, Any],
+    policy: ActingPolicy,
+    rng: np.random.Generator,
+    seed: int,
+    credit: Credit = "step",
+) -> Episode:
     """Play one episode.
 
     Parameters
@@ -39,6 +52,14 @@ def collect_episode(env: gymnasium.Env[Any, Any], policy: ActingPolicy, rng: np.
         For the policy's draws.
     seed : int
         The environment is reset with it.
+    credit : {"step", "vehicle"}
+        What a decision is rewarded with: with the environment's reward, or with minus its own vehicle's delay, which
+        ``info["delay_s"]`` tells at the end. `Hyperparameters.credit`.
+
+    Raises
+    ------
+    InputError
+        If the environment does not tell the delays that are to be rewarded.
     """
     n_actions = int(env.action_space.n)  # type: ignore[attr-defined]
     observation, info = env.reset(seed=seed)
@@ -54,6 +75,11 @@ def collect_episode(env: gymnasium.Env[Any, Any], policy: ActingPolicy, rng: np.
         observations.append(_row(observation))
         masks.append(_mask(info, n_actions))
     log_probs, rewards, costs, dt = np.array(numbers, dtype=np.float64).T.copy()
+    if credit == "vehicle":
+        delay_s = np.asarray(info.get("delay_s", []), dtype=np.float64)
+        if delay_s.shape != rewards.shape:
+            raise InputError("credit = 'vehicle' needs an environment that tells each decision's delay_s.")
+        rewards = -delay_s / _TIME_SCALE_S
     return Episode(
         observations=np.stack(observations),
         masks=np.stack(masks),

@@ -25,9 +25,10 @@ from cosim_agents.op_srl.learner import LEARNERS, OPSRL
 from cosim_agents.rl.algorithms import make_learner
 from cosim_agents.rl.algorithms.ppo_lagrangian import PPOLagrangian
 from cosim_agents.rl.checkpoint import load_checkpoint, save_checkpoint
-from cosim_agents.rl.collecting import RolloutJob, collect, problem, release, spread
+from cosim_agents.rl.collecting import ProblemKey, RolloutJob, collect, problem, release, spread
 from cosim_agents.rl.config import Hyperparameters, preset
 from cosim_agents.rl.cost_limit import settled_limit
+from cosim_agents.rl.networks import StationLayout, stationwise_layout
 from cosim_agents.rl.policy_file import PolicyInfo, SavedPolicy, save_policy
 
 if TYPE_CHECKING:
@@ -80,14 +81,14 @@ class _Training:
         self, name: str, plan: TrainingPlan, config: Hyperparameters, folder: OutputFolder, watch: TrainingWatch
     ) -> None:
         self.name, self.plan, self.folder, self.watch = name, plan, folder, watch
-        self.text = plan.scenario.model_dump_json()
+        self.key = ProblemKey(plan.scenario.model_dump_json(), name == "op-srl", config.extra_obs)
         self.identity = _identity(name, plan)
         state = self._checkpoint() if plan.resume else None
-        self.problem = problem(self.text, forecast=name == "op-srl")
+        self.problem = problem(self.key)
         if state is not None:
             config = dataclasses.replace(config, cost_limit=float(state["cost_limit"]))
         elif issubclass(LEARNERS[name], PPOLagrangian):
-            config = dataclasses.replace(config, cost_limit=settled_limit(config, self.text, self.problem, plan, watch))
+            config = dataclasses.replace(config, cost_limit=settled_limit(config, self.key, self.problem, plan, watch))
         elif config.cost_limit == "auto":
             config = dataclasses.replace(config, cost_limit=0.0)  # nobody reads it
         self.config = config
@@ -98,6 +99,7 @@ class _Training:
             self.config,
             plan.seed,
             LEARNERS,
+            layout=self._layout(),
         )
         self.lines: list[str] = []
         #: The epoch of the checkpoint on disk.
@@ -123,12 +125,17 @@ class _Training:
             left_s = (now - began) / (done - first) * (self.config.epochs - done)
             self.watch.epoch(EpochReport(done, self.config.epochs, numbers, left_s))
 
+    def _layout(self) -> StationLayout | None:
+        if self.config.network != "stationwise":
+            return None
+        return stationwise_layout(self.problem.feature_names, self.problem.station_ids)
+
     def _collect(self) -> list[Episode]:
         learner, plan = self.learner, self.plan
         policy = learner.policy()
         forecaster = _forecasting(learner).forecaster() if self.problem.predicted is not None else None
         jobs = [
-            RolloutJob(self.text, policy, forecaster, plan.seed, learner.epoch, episode)
+            RolloutJob(self.key, policy, forecaster, self.config.credit, plan.seed, learner.epoch, episode)
             for episode in range(self.config.episodes_per_epoch)
         ]
         return spread(plan.executor, collect, jobs)
@@ -172,6 +179,7 @@ class _Training:
             scenario=self.plan.scenario.name,
             feature_names=self.problem.feature_names,
             station_ids=self.problem.station_ids,
+            extra_obs=self.config.extra_obs,
             versions={"cosim": __version__} | {package: metadata.version(package) for package in packages},
             training=training,
         )

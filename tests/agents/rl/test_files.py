@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import torch
 
+from cosim.env.features import ESTIMATE_FEATURES, STATION_FEATURES
 from cosim.errors import InputError
 from cosim_agents.rl.algorithms import ALGORITHMS, make_learner
 from cosim_agents.rl.checkpoint import load_checkpoint, save_checkpoint
 from cosim_agents.rl.config import Hyperparameters, preset
 from cosim_agents.rl.learner import Learner
-from cosim_agents.rl.networks import log_probabilities
+from cosim_agents.rl.networks import linears, log_probabilities, stationwise_layout
 from cosim_agents.rl.normalise import Standardiser
 from cosim_agents.rl.policy import PerceptronPolicy
 from cosim_agents.rl.policy_file import PolicyInfo, SavedPolicy, load_policy, save_policy
@@ -41,7 +42,8 @@ def everything(learner: Learner) -> list[torch.Tensor]:
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_resumed_training_ends_with_the_same_bits(chain: Env, train: Train, tmp_path: Path, name: str) -> None:
     config = preset(
-        "tuned", hidden=(8, 8), passes=2, epochs=6, episodes_per_epoch=2, batch_size=7, cost_limit=3.0,
+        "paper", hidden=(8, 8), passes=2, epochs=6, episodes_per_epoch=2, batch_size=7, cost_limit=3.0,
+        normalise_returns=True, stop_critics=False,
         replay_start=20, replay_size=50, target_interval=10,
     )  # fmt: skip
     whole, logs, _ = train(chain, name, config, seed=3)
@@ -69,14 +71,20 @@ def test_seed_decides_and_nothing_global_does(chain: Env, train: Train) -> None:
     assert not all(torch.equal(one, other) for one, other in zip(everything(first), everything(third), strict=True))
 
 
+@pytest.mark.parametrize("network", ["perceptron", "stationwise"])
 @pytest.mark.parametrize(("n_observations", "n_actions"), [(88, 5), (1245, 12)])
-def test_numpy_policy_is_torch_policy(n_observations: int, n_actions: int) -> None:
-    learner = make_learner("ppo", n_observations, n_actions, preset("paper"), 0)
+def test_numpy_policy_is_torch_policy(n_observations: int, n_actions: int, network: str) -> None:
+    ids = [f"CS{m}" for m in range(n_actions)]
+    names = [f"{name}[{station}]" for station in ids for name in (*STATION_FEATURES, *ESTIMATE_FEATURES)]
+    names += [f"density[{k}]" for k in range(n_observations - len(names))]
+    config = preset("paper", network=network, prior=2.0 if network == "stationwise" else 0.0)
+    layout = stationwise_layout(names, ids)
+    learner = make_learner("ppo", n_observations, n_actions, config, 0, layout=layout)
     rng = np.random.default_rng(0)
     learner._moments.update(rng.random((50, n_observations)))
     # As large as after a long training, so that probabilities are not all alike.
     with torch.no_grad():
-        learner._modules()["actor"].get_submodule("4").weight.mul_(300.0)
+        linears(learner._modules()["actor"])[-1].weight.mul_(300.0)
     policy = learner.policy()
     observations = rng.random((64, n_observations), dtype=np.float32)
     masks = rng.random((64, n_actions)) < 0.7
@@ -101,6 +109,16 @@ def small_policy(kind: Any = "softmax", exploration: float = 0.0, n_inputs: int 
     )  # fmt: skip
 
 
+def stationwise_policy(column: int = 4, rows: int = 3) -> PerceptronPolicy:
+    """Three features, one of each station; the last positions are the one and the zero."""
+    policy = small_policy(n_inputs=3)
+    layout = np.array([[0, 3, 4], [1, 4, 3], [2, 4, column]])[:rows]
+    return dataclasses.replace(
+        policy, weights=(policy.weights[0], policy.weights[1][:, :1]), biases=(policy.biases[0], policy.biases[1][:1]),
+        layout=layout, direct=np.array([-2.0, 0.5, 0.0], np.float32),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("kind", "exploration"), [("softmax", 0.0), ("greedy", 0.3)])
 def test_actions_are_drawn_as_often_as_their_probabilities_say(kind: str, exploration: float) -> None:
     policy, rng = small_policy(kind, exploration), np.random.default_rng(1)
@@ -119,6 +137,9 @@ def test_policy_comes_back_from_disk(tmp_path: Path) -> None:
     save_policy(tmp_path / "p.npz", SavedPolicy(policy, INFO, {"net.w": np.ones((2, 2))}))
     back = load_policy(tmp_path / "p", feature_names=INFO.feature_names, station_ids=INFO.station_ids)
     assert back.info == INFO
+    save_policy(tmp_path / "s.npz", SavedPolicy(stationwise_policy(), INFO))
+    again, observation = load_policy(tmp_path / "s").policy, np.array([0.3, -1.0, 2.0], np.float32)
+    np.testing.assert_array_equal(again.outputs(observation), stationwise_policy().outputs(observation))
     assert (back.policy.kind, back.policy.exploration, back.policy.standardiser.clip) == ("greedy", 0.25, 5.0)
     assert list(back.extras) == ["net.w"]
     for one, other in zip(policy.arrays().values(), back.policy.arrays().values(), strict=True):
@@ -152,13 +173,15 @@ def reseal(folder: Path, policy: PerceptronPolicy, **info: Any) -> None:
         (lambda folder: (folder / "p.json").write_bytes(b"\xff\xfe\x00"), "something else, or damaged"),
         (lambda folder: (folder / "p.json").write_text("[1]"), "not the description of a policy"),
         (lambda folder: (folder / "p.json").write_text('{"format": "other"}'), "not the description of a policy"),
-        (lambda folder: (folder / "p.json").write_text('{"format": "cosim-policy", "format_version": 1}'), "not a"),
-        (lambda folder: edit(folder / "p.json", format_version=2), "has format 2"),
+        (lambda folder: (folder / "p.json").write_text('{"format": "cosim-policy", "format_version": 2}'), "not a"),
+        (lambda folder: edit(folder / "p.json", format_version=1), "has format 1"),
         (lambda folder: edit(folder / "p.json", layers=3), "not a whole description"),
         (lambda folder: edit(folder / "p.json", kind="wild"), "not a whole description"),
         (lambda folder: (folder / "p.npz").write_bytes((folder / "p.npz").read_bytes()[:-40]), "damaged, or belongs"),
         (lambda folder: reseal(folder, small_policy(), feature_names=("a",)), "arrays are not those of a policy for 1"),
         (lambda folder: reseal(folder, small_policy(), station_ids=("CS1", "CS2")), "and 2 stations, as the"),
+        (lambda folder: reseal(folder, stationwise_policy(column=5)), "arrays are not those of a policy for 3"),
+        (lambda folder: reseal(folder, stationwise_policy(rows=2)), "arrays are not those of a policy for 3"),
     ],
 )  # fmt: skip
 def test_bad_files_get_one_clear_sentence(tmp_path: Path, damage: Callable[[Path], None], sentence: str) -> None:

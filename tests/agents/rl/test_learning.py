@@ -92,8 +92,8 @@ def test_penalty_stops_at_work_that_is_worth_its_cost(chain: Env, train: Train) 
     assert mean_of(logs, "reward", 5) > 3.5
 
 
-def test_tuned_preset_learns_as_well(chain: Env, train: Train) -> None:
-    config = preset("tuned", **{**FAST, "epochs": 60, "cost_limit": 4.0, "lagrange_lr": 0.1})
+def test_standardised_returns_learn_as_well(chain: Env, train: Train) -> None:
+    config = preset("paper", **{**FAST, "epochs": 60, "cost_limit": 4.0, "lagrange_lr": 0.1, "normalise_returns": True})
     _, logs, _ = train(chain, "ppo-lag", config)
     assert mean_of(logs, "cost", 10) == pytest.approx(4.0, abs=0.3)
     assert mean_of(logs, "reward", 10) == pytest.approx(4.0, abs=0.3)

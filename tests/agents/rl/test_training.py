@@ -17,7 +17,8 @@ from cosim.learning import EpochReport, TrainingPlan
 from cosim.testing import check_recommender
 from cosim.workers import WorkerProcesses
 from cosim_agents.rl import learners
-from cosim_agents.rl.collecting import RolloutJob, collect, release
+from cosim_agents.rl.collecting import ProblemKey, RolloutJob, collect, problem, release
+from cosim_agents.rl.config import preset
 from cosim_agents.rl.policy_file import load_policy
 from cosim_agents.rl.recommender import Learned
 
@@ -113,7 +114,8 @@ def test_what_is_written(op_srl: Path) -> None:
         assert {"TTT", "WCT", "lambda", "cost_limit", "predictor_rounds", "reward", "kl"} <= line.keys()
     info = load_policy(op_srl / "policy.npz").info
     assert (info.algorithm, info.preset, info.scenario) == ("op-srl", "tuned", "nguyen-dupuis")
-    assert len(info.feature_names) == 113
+    assert len(info.feature_names) == 113 + 20, "the estimates too"
+    assert info.extra_obs == ("estimates",)
     assert info.training["hyperparameters"]["cost_limit"] == 1.05
     # Strict JSON: lagrange_max is infinite.
     json.loads((op_srl / "policy.json").read_text(), parse_constant=pytest.fail)
@@ -133,14 +135,24 @@ def test_auto_limit_and_impossible_limit(tmp_path: Path) -> None:
 
 def test_nobody_trains_on_evaluation_seeds(ppo: Path) -> None:
     policy = load_policy(ppo).policy
-    text = plan(ppo).scenario.model_dump_json()
+    config = preset("tuned")
+    key = ProblemKey(plan(ppo).scenario.model_dump_json(), forecast=False, extra_obs=config.extra_obs)
+    jobs = [
+        RolloutJob(key, policy, None, *rest) for rest in (("step", 3, 0, 0), ("step", 3, 0, 1), ("vehicle", 3, 0, 0))
+    ]
     try:
-        one, again, other = (collect(RolloutJob(text, policy, None, 3, 0, number)) for number in (0, 0, 1))
+        one, other, again = map(collect, jobs)
+        evs = problem(key).env.tables["trips"].query("is_ev")
     finally:
         release()
     assert one.seed == again.seed != other.seed
     assert np.array_equal(one.observations, again.observations)
     assert one.seed >= 2 * EVALUATION_SEED_START
+    # What a vehicle is credited with is its own delay, in units of 10 min: less than its travel time by what driving
+    # and charging need at least.
+    least_s = (0.8 - evs["soc_request"]) * 24 / (0.9 * 50) * 3600
+    undelayed_s = (evs["arrive_s"] - evs["depart_s"]).sum() + 600 * again.rewards.sum()
+    assert least_s.sum() + 200 * len(evs) < undelayed_s < least_s.sum() + 400 * len(evs)
 
 
 @pytest.mark.parametrize("name", ["ppo", "op_srl"])
@@ -158,7 +170,8 @@ def test_recommender_decides_as_in_training(name: str, request: pytest.FixtureRe
     forecaster = LSTMForecaster(saved.extras, 5) if saved.extras else None
     scenario = plan(path).scenario
     try:
-        episode = collect(RolloutJob(scenario.model_dump_json(), Best(), forecaster, 3, 0, 0))
+        key = ProblemKey(scenario.model_dump_json(), forecaster is not None, saved.info.extra_obs)
+        episode = collect(RolloutJob(key, Best(), forecaster, "step", 3, 0, 0))
     finally:
         release()
     run = cosim.run(scenario, recommender=Learned(path), seed=episode.seed)

@@ -215,7 +215,7 @@ def test_rollout_does_without_masks_and_metrics(bandit: Env) -> None:
         (lambda: preset("paper", cost_limit=math.nan), "cost_limit is nan"),
         (lambda: preset("paper", penalty=-1.0), "penalty is -1.0"),
         (lambda: make_learner("ppo-lagrange", 2, 2, preset("paper"), 0), "did you mean 'ppo-lag'"),
-        (lambda: make_learner("ppo-lag", 2, 2, preset("tuned"), 0), "replace it by a number"),
+        (lambda: make_learner("ppo-lag", 2, 2, preset("paper", cost_limit="auto"), 0), "replace it by a number"),
         (lambda: make_learner("dqn", 2, 2, preset("paper", replay_size=2), 0).update([episode([0.0] * 3, [0.0] * 3)]),
          "does not hold an episode of 3"),
     ],

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cosim_agents.rl.config import Hyperparameters
     from cosim_agents.rl.learner import Learner
+    from cosim_agents.rl.networks import StationLayout
 
 ALGORITHMS: dict[str, type[Learner]] = {
     learner.algorithm: learner for learner in (Reinforce, ActorCritic, PPO, PPOPenalty, PPOLagrangian, DQN)
@@ -32,6 +33,8 @@ def make_learner(
     config: Hyperparameters,
     seed: int,
     learners: Mapping[str, type[Learner]] = ALGORITHMS,
+    *,
+    layout: StationLayout | None = None,
 ) -> Learner:
     """Make a learner, and keep torch to one thread: its networks are too small to share.
 
@@ -47,6 +50,8 @@ def make_learner(
         Everything random follows from it.
     learners : mapping of str to type of Learner
         Those there are, where more than `ALGORITHMS`.
+    layout : StationLayout, optional
+        For a stationwise network; `stationwise_layout`.
 
     Raises
     ------
@@ -56,4 +61,4 @@ def make_learner(
     if name not in learners:
         raise InputError(f"There is no algorithm '{name}': {nearest_name(name, learners)}.")
     torch.set_num_threads(1)
-    return learners[name](n_observations, n_actions, config, seed)
+    return learners[name](n_observations, n_actions, config, seed, layout)

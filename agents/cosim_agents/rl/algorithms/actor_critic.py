@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cosim_agents.rl.buffer import Batch
     from cosim_agents.rl.config import Hyperparameters
+    from cosim_agents.rl.networks import StationLayout
 
 
 class ActorCritic(Reinforce):
@@ -27,8 +28,15 @@ class ActorCritic(Reinforce):
     algorithm: ClassVar[str] = "actor-critic"
     signals: ClassVar[tuple[str, ...]] = ("reward",)
 
-    def __init__(self, n_observations: int, n_actions: int, config: Hyperparameters, seed: int) -> None:
-        super().__init__(n_observations, n_actions, config, seed)
+    def __init__(
+        self,
+        n_observations: int,
+        n_actions: int,
+        config: Hyperparameters,
+        seed: int,
+        layout: StationLayout | None = None,
+    ) -> None:
+        super().__init__(n_observations, n_actions, config, seed, layout)
         self._return_moments = {name: RunningMoments((), least_std=1e-6) for name in self.signals}
 
     def state_dict(self) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from torch import nn
 from cosim.errors import InputError
 from cosim_agents.rl.buffer import Replay
 from cosim_agents.rl.learner import Learner
-from cosim_agents.rl.networks import perceptron
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cosim_agents.rl.config import Hyperparameters
     from cosim_agents.rl.episode import Episode
+    from cosim_agents.rl.networks import StationLayout
     from cosim_agents.rl.policy import PerceptronPolicy
 
 
@@ -29,10 +29,17 @@ class DQN(Learner):
 
     algorithm: ClassVar[str] = "dqn"
 
-    def __init__(self, n_observations: int, n_actions: int, config: Hyperparameters, seed: int) -> None:
-        super().__init__(n_observations, n_actions, config, seed)
-        self._values = perceptron(n_observations, config.hidden, n_actions, self._generator, last_gain=1.0)
-        self._target = perceptron(n_observations, config.hidden, n_actions, self._generator, last_gain=1.0)
+    def __init__(
+        self,
+        n_observations: int,
+        n_actions: int,
+        config: Hyperparameters,
+        seed: int,
+        layout: StationLayout | None = None,
+    ) -> None:
+        super().__init__(n_observations, n_actions, config, seed, layout)
+        self._values = self._scores(last_gain=1.0)
+        self._target = self._scores(last_gain=1.0)
         self._target.load_state_dict(self._values.state_dict())
         self._optimiser = torch.optim.Adam(self._values.parameters(), lr=config.critic_learning_rate, fused=True)
         self._replay = Replay(config.replay_size, n_observations, n_actions)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cosim_agents.rl.buffer import Batch
     from cosim_agents.rl.config import Hyperparameters
     from cosim_agents.rl.episode import Episode
+    from cosim_agents.rl.networks import StationLayout
 
 
 class PPOLagrangian(PPO):
@@ -27,8 +28,15 @@ class PPOLagrangian(PPO):
     algorithm: ClassVar[str] = "ppo-lag"
     signals: ClassVar[tuple[str, ...]] = ("reward", "cost")
 
-    def __init__(self, n_observations: int, n_actions: int, config: Hyperparameters, seed: int) -> None:
-        super().__init__(n_observations, n_actions, config, seed)
+    def __init__(
+        self,
+        n_observations: int,
+        n_actions: int,
+        config: Hyperparameters,
+        seed: int,
+        layout: StationLayout | None = None,
+    ) -> None:
+        super().__init__(n_observations, n_actions, config, seed, layout)
         if config.cost_limit == "auto":
             raise InputError("Hyper-parameter cost_limit is 'auto': replace it by a number before a learner is made.")
         self._multiplier = Multiplier(config, config.cost_limit)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cosim_agents.rl.buffer import Batch
     from cosim_agents.rl.config import Hyperparameters
     from cosim_agents.rl.episode import Episode
+    from cosim_agents.rl.networks import StationLayout
 
 
 class PPOPenalty(PPO):
@@ -24,8 +25,15 @@ class PPOPenalty(PPO):
 
     algorithm: ClassVar[str] = "ppo-penalty"
 
-    def __init__(self, n_observations: int, n_actions: int, config: Hyperparameters, seed: int) -> None:
-        super().__init__(n_observations, n_actions, config, seed)
+    def __init__(
+        self,
+        n_observations: int,
+        n_actions: int,
+        config: Hyperparameters,
+        seed: int,
+        layout: StationLayout | None = None,
+    ) -> None:
+        super().__init__(n_observations, n_actions, config, seed, layout)
         self._step_moments = {name: RunningMoments((), least_std=1e-6) for name in ("reward", "cost")}
 
     def state_dict(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from cosim_agents.rl.config import Hyperparameters
     from cosim_agents.rl.episode import Episode
+    from cosim_agents.rl.networks import StationLayout
     from cosim_agents.rl.policy import PerceptronPolicy
 
 
@@ -48,9 +49,16 @@ class Reinforce(Learner):
     #: What there is a critic for.
     signals: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, n_observations: int, n_actions: int, config: Hyperparameters, seed: int) -> None:
-        super().__init__(n_observations, n_actions, config, seed)
-        self._actor = perceptron(n_observations, config.hidden, n_actions, self._generator, last_gain=0.01)
+    def __init__(
+        self,
+        n_observations: int,
+        n_actions: int,
+        config: Hyperparameters,
+        seed: int,
+        layout: StationLayout | None = None,
+    ) -> None:
+        super().__init__(n_observations, n_actions, config, seed, layout)
+        self._actor = self._scores(last_gain=0.01)
         self._critics = nn.ModuleDict(
             {
                 name: perceptron(n_observations, config.hidden, 1, self._generator, last_gain=1.0)
