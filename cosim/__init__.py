@@ -1,6 +1,7 @@
 """Co-simulation of coupled transport and power grids.
 
-``load_scenario`` reads a scenario, ``run`` simulates it; see the README for the command line.
+``load_scenario`` reads a scenario, ``run`` simulates it, ``compare`` runs several recommenders with the same seeds; see
+the README for the command line.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from typing import TYPE_CHECKING, Any
 from cosim._version import __version__
 
 if TYPE_CHECKING:
+    from cosim.comparison import Comparison, read_comparison
+    from cosim.experiment import compare
     from cosim.results import Result
     from cosim.runner import run
     from cosim.scenario import Scenario
     from cosim.scenario_file import load_scenario
 
-__all__ = ["Result", "Scenario", "__version__", "load_scenario", "run"]
+__all__ = ["Comparison", "Result", "Scenario", "__version__", "compare", "load_scenario", "read_comparison", "run"]
 
 _HOMES = {
+    "Comparison": "cosim.comparison",
     "Result": "cosim.results",
     "Scenario": "cosim.scenario",
+    "compare": "cosim.experiment",
     "load_scenario": "cosim.scenario_file",
+    "read_comparison": "cosim.comparison",
     "run": "cosim.runner",
 }
 

@@ -1,7 +1,8 @@
 """A comparison of recommenders: its runs, what follows from them, and its folder.
 
 The folder holds ``comparison.json``, ``runs.parquet`` (a row per run), ``stations.parquet`` (each station over time,
-averaged over the seeds, per recommender) and ``scenario.toml``.
+averaged over the seeds, per recommender), ``scenario.toml`` and, where matplotlib is installed, the ``PICTURES`` that
+``cosim.plots`` draws.
 """
 
 from __future__ import annotations
@@ -20,13 +21,22 @@ from cosim.errors import InputError, ResultsError
 from cosim.results import OutputFolder
 from cosim.scenario import to_toml
 from cosim.scenario_file import load_scenario
-from cosim.statistics import CONFIDENCE, RESAMPLES, best_recommender, paired_differences, summary_table
+from cosim.statistics import (
+    CONFIDENCE,
+    RESAMPLES,
+    best_recommender,
+    paired_differences,
+    relative_gaps,
+    summary_table,
+)
 
 if TYPE_CHECKING:
     from cosim.results import Result
     from cosim.scenario import Scenario
 
-_FILES = ("comparison.json", "runs.parquet", "stations.parquet", "scenario.toml")
+#: What ``cosim.plots`` draws of a comparison.
+PICTURES = ("occupancy.png", "charging_power.png")
+_FILES = ("comparison.json", "runs.parquet", "stations.parquet", "scenario.toml", *PICTURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,8 @@ class Comparison:
     floor_pu : float
         CVV of a run without any charging: a decision of every EV, each at the base deviation. The floor of the cost
         that the scenario asks for.
+    learned : tuple of str
+        Those of the recommenders that are learned policies; the others are heuristics.
     runs : DataFrame
         One row per finished run, by recommender and seed in the order above: ``recommender``, ``seed``, the run's
         metrics and counts, ``cvv_floor_pu`` (its decisions times the base deviation), ``cvv_above_floor_pu``,
@@ -75,6 +87,7 @@ class Comparison:
     recommenders: tuple[str, ...]
     seeds: tuple[int, ...]
     floor_pu: float
+    learned: tuple[str, ...] = ()
     runs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["recommender", "seed"]))
     stations: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["recommender", "time_s", "station"]))
     failures: tuple[FailedRun, ...] = ()
@@ -97,6 +110,16 @@ class Comparison:
         """Paired differences from the reference; ``cosim.statistics.paired_differences``."""
         return paired_differences(self.runs, self.recommenders, self.reference)
 
+    @cached_property
+    def best_heuristic(self) -> str | None:
+        """Who has the lowest mean TTT of those that learned nothing; None where there is no such run."""
+        return best_recommender(self.table[~self.table["recommender"].isin(self.learned)])
+
+    @cached_property
+    def gaps(self) -> pd.DataFrame:
+        """How far each learned policy is from the best heuristic; ``cosim.statistics.relative_gaps``."""
+        return relative_gaps(self.runs, self.learned, self.best_heuristic)
+
     @property
     def complete(self) -> bool:
         """Whether every run has a result."""
@@ -108,13 +131,14 @@ class Comparison:
         Parameters
         ----------
         with_differences : bool
-            Their intervals take a while; without them ``differences`` is empty.
+            Their intervals take a while; without them ``differences`` and ``gap_to_best_heuristic`` are empty.
         """
         return {
             "scenario": self.scenario.name,
             "network": self.scenario.network.name or self.scenario.network.file,
             "grid": self.scenario.grid.name or self.scenario.grid.file,
             "recommenders": list(self.recommenders),
+            "learned": list(self.learned),
             "seeds": list(self.seeds),
             "reference": self.reference,
             "complete": self.complete,
@@ -123,6 +147,8 @@ class Comparison:
             "floor_pu": self.floor_pu,
             "table": self.table.to_dict("records"),
             "differences": self.differences.to_dict("records") if with_differences else [],
+            "best_heuristic": self.best_heuristic,
+            "gap_to_best_heuristic": self.gaps.to_dict("records") if with_differences else [],
             "intervals": {"method": "paired percentile bootstrap", "confidence": CONFIDENCE, "resamples": RESAMPLES},
             "commands": self._commands(),
             "versions": self.versions,
@@ -234,6 +260,8 @@ def read_comparison(folder: str | Path) -> Comparison:
             runs=pq.read_table(path / "runs.parquet").to_pandas(),
             stations=pq.read_table(path / "stations.parquet").to_pandas(),
             floor_pu=summary["floor_pu"],
+            # Folders of an earlier version do not say.
+            learned=tuple(summary.get("learned", ())),
             failures=tuple(FailedRun(**failure) for failure in summary["failures"]),
             asked_reference=summary["reference"],
             versions=summary["versions"],

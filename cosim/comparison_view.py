@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cosim import plots
 from cosim.progress import warnings_of
 
 if TYPE_CHECKING:
@@ -98,13 +99,16 @@ class ComparisonDisplay:
             f"{len(comparison.recommenders) * len(comparison.seeds)} runs"
         )
         for title, columns in _TABLES.items():
-            self.console.print(_mean_table(title, means, columns))
+            gaps = _gap_column(comparison) if "ttt_s" in columns and not comparison.gaps.empty else None
+            self.console.print(_mean_table(title, means, columns, gaps))
         self.console.print(f"floor: CVV of {comparison.floor_pu:.2f} pu without any charging")
         if not comparison.differences.empty:
             self.console.print(_difference_table(comparison))
         for warning in _warnings(comparison):
             self.console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
         if comparison.folder is not None:
+            if not plots.installed():
+                self.console.print(f"pictures: {plots.HOW_TO_INSTALL} would draw them", soft_wrap=True)
             self.console.print(f"comparison folder: {comparison.folder}", soft_wrap=True)
 
 
@@ -119,19 +123,38 @@ def failure_sentences(comparison: Comparison) -> list[str]:
     ]
 
 
-def _mean_table(title: str, means: pd.DataFrame, columns: dict[str, tuple[str, float, int]]) -> Table:
+def _mean_table(
+    title: str,
+    means: pd.DataFrame,
+    columns: dict[str, tuple[str, float, int]],
+    last: tuple[str, dict[str, str]] | None,
+) -> Table:
+    """Return a row per recommender: means and deviations, and perhaps a last column of heading and cells by name."""
     table = Table(title=title, title_justify="left")
     table.add_column("recommender")
     table.add_column("runs", justify="right")
     for label, _, _ in columns.values():
         table.add_column(label, justify="right")
+    if last is not None:
+        table.add_column(last[0], justify="right")
     for row in means.to_dict("records"):
         cells = [
             _mean_and_sd(factor * row[f"{metric}_mean"], factor * row[f"{metric}_sd"], digits)
             for metric, (_, factor, digits) in columns.items()
         ]
+        if last is not None:
+            cells.append(last[1].get(row["recommender"], ""))
         table.add_row(row["recommender"], str(row["runs"]), *cells)
     return table
+
+
+def _gap_column(comparison: Comparison) -> tuple[str, dict[str, str]]:
+    """Return heading and cells of how far each learned policy is from the best heuristic."""
+    cells = {
+        row["recommender"]: _difference(row["mean_percent"], row["low_percent"], row["high_percent"], 2)
+        for row in comparison.gaps.to_dict("records")
+    }
+    return f"TTT: gap to {comparison.best_heuristic} [%]", cells
 
 
 def _difference_table(comparison: Comparison) -> Table:

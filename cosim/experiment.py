@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cosim import registry
+from cosim import plots, registry
 from cosim.comparison import Comparison, ComparisonFolder, FailedRun, run_row
 from cosim.coupling import CoupledSystem, couple
 from cosim.errors import CosimError, InputError, nearest_name
@@ -116,14 +116,15 @@ def compare(
     scenario : Scenario, str or Path
         A scenario, or what ``load_scenario`` takes; options in its ``[recommender]`` hold for the one named there.
     recommenders : sequence of str
-        Names of plug-ins.
+        Names of plug-ins. One whose class says ``learned = True`` is compared with the best of the others.
     seeds : iterable of int
         Such as ``evaluation_seeds(20)``.
     executor : concurrent.futures.Executor, optional
         Where the runs happen: processes (``cosim.workers.WorkerProcesses``), not threads, since libsumo holds one
         simulation per process. Without one they happen here, one after the other.
     out : path, optional
-        Comparison folder to write, anew after every run; without it nothing is written.
+        Comparison folder to write, anew after every run; without it nothing is written. Where matplotlib is installed,
+        pictures are added at the end.
     overwrite : bool
         Allow a folder that exists.
     reference : str, optional
@@ -145,7 +146,7 @@ def compare(
     """
     resolved = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     names = tuple(recommenders)
-    numbers = _check(resolved, names, tuple(seeds), reference)
+    numbers, learned = _check(resolved, names, tuple(seeds), reference)
     text = resolved.model_dump_json()
     base_pu = base_cost_pu(resolved, _load(text)[1].power_flow)
     folder = ComparisonFolder(Path(out), overwrite=overwrite) if out is not None else None
@@ -154,6 +155,7 @@ def compare(
         recommenders=names,
         seeds=numbers,
         floor_pu=base_pu * vehicle_counts(resolved)[2],
+        learned=learned,
         asked_reference=reference,
         folder=folder.path if folder is not None else None,
     )
@@ -174,6 +176,8 @@ def compare(
         comparison = _fill(comparison, outcomes)
         if folder is not None:
             folder.write(comparison, with_differences=True)
+    if folder is not None and plots.installed() and not comparison.stations.empty:
+        plots.write_plots(comparison, folder.path)
     return comparison
 
 
@@ -192,8 +196,9 @@ def base_cost_pu(scenario: Scenario, power_flow: PowerFlow) -> float:
 
 def _check(
     scenario: Scenario, names: tuple[str, ...], seeds: tuple[int, ...], reference: str | None
-) -> tuple[int, ...]:
-    """Return the seeds if all is well; report all faults at once."""
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the seeds, and who is a learned policy, if all is well; report all faults at once."""
+    learned = []
     faults = [f"recommenders: '{name}' is given twice." for name in _repeated(names)]
     if not names:
         faults.append("recommenders: none is given; name at least one, such as nearest.")
@@ -201,7 +206,9 @@ def _check(
         own = scenario.recommender
         options = own.options if name == own.name else {}
         try:
-            registry.instantiate("recommender", name, options, where="recommenders")
+            agent = registry.instantiate("recommender", name, options, where="recommenders")
+            if getattr(agent, "learned", False):
+                learned.append(name)
         except InputError as error:
             faults.extend(error.faults)
     if reference is not None and reference not in names:
@@ -216,7 +223,7 @@ def _check(
         faults.append("seeds: none is given; at least one is needed.")
     if faults:
         raise InputError(faults)
-    return numbers
+    return numbers, tuple(learned)
 
 
 def _repeated(values: Sequence[Any]) -> list[Any]:

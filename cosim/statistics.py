@@ -7,14 +7,14 @@ same vehicles (common random numbers), so that recommenders are compared seed by
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -124,12 +124,60 @@ def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
     low, high : float
         Of the 95 % interval; NaN for fewer than two differences, or where one is unknown.
     """
-    if len(differences) < 2 or not np.isfinite(differences).all():
+    return _percentile_interval(np.mean, differences)
+
+
+def relative_gaps(runs: pd.DataFrame, recommenders: Sequence[str], reference: str | None) -> pd.DataFrame:
+    """Say by how many percent the mean TTT of each recommender lies above that of a reference, paired by seed.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per run.
+    recommenders : sequence of str
+        Whose gap is wanted, in this order.
+    reference : str or None
+        To whom; without a reference there are no rows.
+
+    Returns
+    -------
+    DataFrame
+        One row per recommender: ``recommender, reference, seeds`` (those that both have), ``mean_percent`` (mean TTT of
+        the recommender over that of the reference, minus one; negative is better), ``low_percent``, ``high_percent``
+        (95 % bootstrap interval, seeds drawn with replacement and both means taken of the seeds drawn).
+    """
+    by_seed = runs.set_index("seed")
+    base = by_seed[by_seed["recommender"] == reference]
+    rows = []
+    for name in recommenders if reference is not None else ():
+        own = by_seed[by_seed["recommender"] == name]
+        seeds = own.index.intersection(base.index).sort_values()
+        ours, theirs = (
+            table.loc[seeds, "ttt_s"].to_numpy(dtype=np.float64) if len(seeds) else np.zeros(0) for table in (own, base)
+        )
+        # A travel time of 0 s, of a run without vehicles, is nothing to be compared with.
+        known = len(seeds) > 0 and bool((theirs > 0).all())
+        mean = float(_gap_percent(ours, theirs)) if known else math.nan
+        low, high = _percentile_interval(_gap_percent, ours, theirs) if known else (math.nan, math.nan)
+        rows.append((name, reference, len(seeds), mean, low, high))
+    columns = ["recommender", "reference", "seeds", "mean_percent", "low_percent", "high_percent"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _gap_percent(ours: NDArray[np.float64], theirs: NDArray[np.float64], axis: int = -1) -> Any:
+    """Return by how many percent one mean exceeds another, along an axis."""
+    return 100.0 * (ours.mean(axis=axis) / theirs.mean(axis=axis) - 1.0)
+
+
+def _percentile_interval(statistic: Callable[..., Any], *samples: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the bootstrap interval of a statistic of paired samples, each of shape (n,); NaN if it has none."""
+    if len(samples[0]) < 2 or not all(np.isfinite(sample).all() for sample in samples):
         return math.nan, math.nan
     interval = scipy.stats.bootstrap(
-        (differences,),
-        np.mean,
+        samples,
+        statistic,
         vectorized=True,
+        paired=True,
         confidence_level=CONFIDENCE,
         n_resamples=RESAMPLES,
         method="percentile",

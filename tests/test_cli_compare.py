@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cosim import registry
+from cosim import plots, registry
 from cosim.cli import run_command_line
 from cosim.comparison import read_comparison
 
@@ -25,6 +25,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     captured = capsys.readouterr()
     assert captured.err.startswith("cosim: ")
     return captured.err
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take half a second each; tests/test_plots.py and tests/test_experiment.py draw them."""
+    monkeypatch.setattr(plots, "installed", lambda: False)
 
 
 def test_tables_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,6 +54,8 @@ def test_tables_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         f"{comparison.differences['difference'][0]:+,.0f} [{comparison.differences['low'][0]:+,.0f}, ",
     ):
         assert words in told
+    assert "gap to" not in told
+    assert 'pictures: pip install "cosim-grid[plots]" would draw them' in told
 
 
 def test_quiet_and_every_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,14 +92,47 @@ class Faulty:
         raise LookupError("no answer")
 
 
+class Pupil(Faulty):
+    """A learned policy with one answer."""
+
+    learned = True
+
+    def recommend(self, request: object, view: object) -> int:
+        return 0
+
+
+def install(monkeypatch: pytest.MonkeyPatch, **plugins: type) -> None:
+    """Install recommenders."""
+    genuine = {kind: registry._entry_points(kind) for kind in registry.KINDS}
+    genuine["recommender"] = genuine["recommender"] | {
+        name: SimpleNamespace(load=lambda plugin=plugin: plugin, value=f"test:{name}")
+        for name, plugin in plugins.items()
+    }
+    monkeypatch.setattr(registry, "_entry_points", genuine.__getitem__)
+
+
+def test_gap_of_a_learned_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(monkeypatch, pupil=Pupil)
+    arguments = [*TINY, "--recommenders", "pupil,nearest", "--seeds", "2", "--out", str(tmp_path)]
+    assert run_command_line(["compare", *arguments]) == 0
+    told = capsys.readouterr().out
+    comparison = read_comparison(tmp_path)
+    assert (comparison.learned, comparison.best_heuristic) == (("pupil",), "nearest")
+    gap = comparison.gaps.iloc[0]
+    (written,) = json.loads((tmp_path / "comparison.json").read_text())["gap_to_best_heuristic"]
+    assert written == gap.to_dict()
+    interval = f"{gap['mean_percent']:+.2f} [{gap['low_percent']:+.2f}, {gap['high_percent']:+.2f}]"
+    (row,) = [line for line in told.splitlines() if interval in line]
+    assert row.split()[1] == "pupil"
+    assert told.count("TTT: gap to nearest [%]") == 1
+
+
 def test_failed_runs_give_status_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    genuine = {kind: registry._entry_points(kind) for kind in registry.KINDS}
-    genuine["recommender"] = genuine["recommender"] | {
-        "faulty": SimpleNamespace(load=lambda: Faulty, value="test:Faulty")
-    }
-    monkeypatch.setattr(registry, "_entry_points", genuine.__getitem__)
+    install(monkeypatch, faulty=Faulty)
     arguments = [*TINY, "--recommenders", "faulty,nearest", "--seeds", "1,2,4", "--out", str(tmp_path)]
     assert run_command_line(["compare", *arguments]) == 1
     captured = capsys.readouterr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -27,13 +28,16 @@ from cosim.statistics import (
     bootstrap_interval,
     mean_over_runs,
     paired_differences,
+    relative_gaps,
     summary_table,
 )
 from cosim.workers import WorkerProcesses
 
 NAMES = ("uniform", "merit-order", "nearest")
 SEEDS = evaluation_seeds(2)
-FILES = ("comparison.json", "runs.parquet", "stations.parquet", "scenario.toml")
+FILES = (
+    "comparison.json", "runs.parquet", "stations.parquet", "scenario.toml", "occupancy.png", "charging_power.png",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +129,8 @@ def test_folder_reads_back(comparison: Comparison) -> None:
     written = json.loads((comparison.folder / "comparison.json").read_text())
     assert written["table"] == comparison.table.to_dict("records")
     assert written["differences"] == comparison.differences.to_dict("records")
+    assert (written["learned"], written["gap_to_best_heuristic"]) == ([], [])
+    assert written["best_heuristic"] == comparison.reference
     assert written["versions"]["cosim"] == cosim.__version__
     assert written["commands"]["comparison"] == (
         "python -m cosim compare scenario.toml --recommenders uniform,merit-order,nearest --seeds 1000000,1000001"
@@ -154,6 +160,8 @@ def test_an_interrupted_comparison_can_be_read(tiny: Scenario, tmp_path: Path) -
     written = json.loads((tmp_path / "comparison.json").read_text())
     assert (written["complete"], written["runs_finished"]) == (False, 3)
     assert written["differences"][0]["seeds"] == 1
+    # Nobody waits for pictures who has asked to stop.
+    assert not list(tmp_path.glob("*.png"))
 
 
 def test_a_folder_that_is_no_comparison(tmp_path: Path) -> None:
@@ -164,6 +172,33 @@ def test_a_folder_that_is_no_comparison(tmp_path: Path) -> None:
         read_comparison(tmp_path)
     with pytest.raises(ResultsError, match="exists already"):
         compare("nguyen-dupuis", ["nearest"], [0], out=tmp_path)
+
+
+# ---- learned policies
+
+
+def test_a_learned_policy_is_compared_with_the_best_heuristic(comparison: Comparison) -> None:
+    found = dataclasses.replace(comparison, learned=("merit-order",))
+    ttt_s = found.runs.pivot_table(index="seed", columns="recommender", values="ttt_s")
+    best = min(("uniform", "nearest"), key=lambda name: ttt_s[name].mean())
+    assert found.best_heuristic == best
+    of_seed = 100 * (ttt_s["merit-order"] / ttt_s[best] - 1)
+    gap = {
+        "recommender": "merit-order",
+        "reference": best,
+        "seeds": 2,
+        "mean_percent": pytest.approx(100 * (ttt_s["merit-order"].sum() / ttt_s[best].sum() - 1)),
+        # Of two seeds a quarter of the resamples holds the one twice, and a quarter the other.
+        "low_percent": pytest.approx(of_seed.min()),
+        "high_percent": pytest.approx(of_seed.max()),
+    }
+    written = found.summary()
+    assert (written["learned"], written["best_heuristic"]) == (["merit-order"], best)
+    assert written["gap_to_best_heuristic"] == [gap]
+    assert found.summary(with_differences=False)["gap_to_best_heuristic"] == []
+    nobody_else = dataclasses.replace(comparison, learned=NAMES)
+    assert nobody_else.best_heuristic is None
+    assert nobody_else.gaps.empty
 
 
 # ---- failures
@@ -352,6 +387,31 @@ def test_differences_pair_the_seeds() -> None:
     assert (partial["seeds"], partial["difference"]) == (1, pytest.approx(-1.0))
     assert math.isnan(partial["low"])
     assert paired_differences(runs_of(values), ["worse"], None).empty
+
+
+def test_gaps_are_ratios_of_means_over_common_seeds() -> None:
+    """Resampled, two seeds are the first twice (+20 %), the second twice (-10 %), or both, whose means are alike."""
+    values = {"learner": [120.0, 180.0], "other": [115.0], "heuristic": [100.0, 200.0, 7.0]}
+    found = relative_gaps(runs_of(values), ["learner", "other", "absent"], "heuristic").set_index("recommender")
+    assert list(found["seeds"]) == [2, 1, 0]
+    assert tuple(found.loc["learner", ["mean_percent", "low_percent", "high_percent"]]) == pytest.approx((0, -10, 20))
+    assert found.loc["other", "mean_percent"] == pytest.approx(15.0)
+    assert math.isnan(found.loc["other", "low_percent"])
+    assert math.isnan(found.loc["absent", "mean_percent"])
+    assert relative_gaps(runs_of(values), ["learner"], None).empty
+    nobody_drives = relative_gaps(runs_of({"learner": [0.0, 1.0], "heuristic": [0.0, 1.0]}), ["learner"], "heuristic")
+    assert math.isnan(nobody_drives["mean_percent"][0])
+
+
+def test_gap_by_resampling_pairs() -> None:
+    """Resampling the pairs by hand gives the interval of the ratio of their means."""
+    rng = np.random.default_rng(9)
+    noise = rng.normal(600.0, 50.0, 12)
+    ours, theirs = noise * rng.normal(1.1, 0.02, 12), noise
+    picks = rng.integers(0, 12, (40_000, 12))
+    by_hand = np.quantile(100 * (ours[picks].mean(axis=1) / theirs[picks].mean(axis=1) - 1), [0.025, 0.975])
+    gap = relative_gaps(runs_of({"learner": list(ours), "heuristic": list(theirs)}), ["learner"], "heuristic").iloc[0]
+    assert (gap["low_percent"], gap["high_percent"]) == pytest.approx(tuple(by_hand), abs=0.05)
 
 
 def test_bootstrap_interval_of_a_normal_sample() -> None:
