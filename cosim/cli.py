@@ -5,7 +5,6 @@ Exit status 0: done; 2: bad input, with one clear sentence for every fault; 1: a
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import math
 import os
@@ -223,6 +222,7 @@ def compare(  # noqa: PLR0913 - one argument an option
     changes: Changes | None = None,
     seeds: str = "20",
     workers: int = 1,
+    cluster: str | None = None,
     reference: str | None = None,
     out: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
@@ -241,6 +241,9 @@ def compare(  # noqa: PLR0913 - one argument an option
         How many evaluation seeds (20), or the seeds with commas (3,4,5).
     workers
         How many processes share the runs; the results are the same.
+    cluster
+        Where these processes are: ray (a Ray of its own on this machine), or ray:auto or ray:HOST:PORT (a Ray cluster
+        of which this machine is a node).
     reference
         With whom the others are compared; the one with the lowest mean TTT if left out.
     out
@@ -260,21 +263,21 @@ def compare(  # noqa: PLR0913 - one argument an option
     folder = out or _free_folder(f"{resolved.name}-comparison")
 
     from cosim import experiment  # noqa: PLC0415 - heavy imports only where something runs
+    from cosim.cluster import open_workers  # noqa: PLC0415
     from cosim.comparison_view import ComparisonDisplay, failure_sentences  # noqa: PLC0415
-    from cosim.workers import WorkerProcesses  # noqa: PLC0415
 
     numbers = experiment.parse_seeds(seeds)
     display = ComparisonDisplay(len(names) * len(numbers), quiet=quiet)
-    try:
-        with display, contextlib.nullcontext() if workers == 1 else WorkerProcesses(workers) as executor:
+    with display, open_workers(workers, cluster) as executor:
+        try:
             comparison = experiment.compare(
                 resolved, names, numbers, executor=executor, out=folder, overwrite=overwrite, reference=reference,
                 on_run=display.update,
             )  # fmt: skip
-    except KeyboardInterrupt:
-        raise CosimError(
-            f'interrupted; {folder} holds the finished runs, its comparison.json says "complete": false.'
-        ) from None
+        except KeyboardInterrupt:
+            raise CosimError(
+                f'interrupted; {folder} holds the finished runs, its comparison.json says "complete": false.'
+            ) from None
     display.result(comparison)
     if quiet:
         print(folder)  # noqa: T201
@@ -292,6 +295,7 @@ def train(  # noqa: PLR0913 - one argument an option
     episodes: int = 1000,
     seed: Annotated[int, Parameter(converter=_whole_number)] = 0,
     workers: int = 1,
+    cluster: str | None = None,
     preset: str = "tuned",
     cost_limit: Annotated[float | Literal["auto"] | None, Parameter(converter=_limit)] = None,
     out: Path | None = None,
@@ -313,6 +317,9 @@ def train(  # noqa: PLR0913 - one argument an option
         Seed of everything random.
     workers
         How many processes share the runs; the results are the same.
+    cluster
+        Where these processes are: ray (a Ray of its own on this machine), or ray:auto or ray:HOST:PORT (a Ray cluster
+        of which this machine is a node).
     preset
         Hyper-parameters: tuned, or paper (those that were published).
     cost_limit
@@ -337,11 +344,11 @@ def train(  # noqa: PLR0913 - one argument an option
     learn = registry.load("learner", agent)
     resolved = load_scenario(scenario, **chosen.overrides())
 
-    from cosim.learning import TrainingDisplay, TrainingPlan  # noqa: PLC0415 - heavy imports only where something runs
-    from cosim.workers import WorkerProcesses  # noqa: PLC0415
+    from cosim.cluster import open_workers  # noqa: PLC0415 - heavy imports only where something runs
+    from cosim.learning import TrainingDisplay, TrainingPlan  # noqa: PLC0415
 
     display = TrainingDisplay(f"Training {agent} on scenario '{resolved.name}' ...", quiet=quiet)
-    with display, contextlib.nullcontext() if workers == 1 else WorkerProcesses(workers) as executor:
+    with display, open_workers(workers, cluster) as executor:
         plan = TrainingPlan(
             scenario=resolved,
             episodes=episodes,
