@@ -1,8 +1,8 @@
 """Time of one decision of each shipped policy, in processor time, medians over the decisions of one run.
 
-Run with: python benchmarks/decision.py [RECOMMENDER...]. *policy* is from the observation to the station; *forecast* what
-a fresh forecast costs, once per simulated minute; *whole* everything that the simulation waits for: the observation with
-its estimates, the forecast where there is one, and the policy.
+Run with: python benchmarks/decision.py [RECOMMENDER...]. *policy* is from the observation to the station; *forecast*
+what a fresh forecast costs, once per simulated minute; *whole* everything that the simulation waits for: the
+observation with its estimates, the forecast where there is one, and the policy.
 """
 
 from __future__ import annotations

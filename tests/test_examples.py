@@ -1,16 +1,23 @@
-"""Every example runs; the example package is found once it is installed."""
+"""Every example runs (``training_curves.py`` in test_plots.py); the example package is found once it is installed."""
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
+import pandas as pd
 import pytest
 
 import cosim
+from cosim.errors import InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+#: Four minutes of control: 40 vehicles.
+TINY = {"simulation.warmup_s": 60, "simulation.control_s": 240}
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
@@ -27,9 +34,9 @@ def test_weak_feeder_shows_what_it_promises() -> None:
     assert result.stations.groupby("time_s")["cap_kw"].nunique().max() == 2, "each station has a cap of its own"
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
-def test_scripts(path: Path) -> None:
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False, timeout=120)
+def test_compare_stations() -> None:
+    script = str(EXAMPLES / "compare_stations.py")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("TTT") == 2
 
@@ -53,3 +60,87 @@ def test_a_package_of_ones_own_adds_a_recommender(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "fewest-en-route"
+
+
+@pytest.fixture
+def study(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Import the studies as Python does when they are run: with their folder first on the path."""
+    folder = EXAMPLES / "studies"
+    # One of them is called "common", as others' modules are.
+    modules = [path.stem for path in folder.glob("*.py")]
+    for name in modules:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(folder)
+    yield importlib.import_module
+    for name in modules:
+        sys.modules.pop(name, None)
+
+
+def test_study_of_the_ev_share(study: Callable[[str], ModuleType]) -> None:
+    ev_share = study("ev_share")
+    scenarios = ev_share.scenarios("nguyen-dupuis", (10, 40), **TINY)
+    found = ev_share.averaged(ev_share.common.sweep(ev_share.VARIED, scenarios, ["uniform", "merit-order"], (1,)))
+    runs = found.runs.set_index(["evs", "recommender"])
+    assert list(runs.index) == [(evs, name) for evs in (10, 40) for name in ("uniform", "merit-order")]
+    assert list(runs["charged"]) == [10, 10, 40, 40]
+    assert (runs["cvv_above_floor_pu"] > 0).all()
+    assert (runs["cvv_per_decision_pu"] * runs["decisions"]).to_numpy() == pytest.approx(runs["cvv_pu"].to_numpy())
+    for name in ("uniform", "merit-order"):
+        assert runs.loc[(40, name), "min_voltage_pu"] < runs.loc[(10, name), "min_voltage_pu"]
+    shares = ev_share.station_shares(found)
+    assert shares.sum(axis="columns").to_numpy() == pytest.approx(1.0)
+    # So few fit into the electrically nearest station.
+    assert shares.loc[(40, "merit-order")].max() == pytest.approx(1.0)
+    assert len(ev_share.draw(found).axes) == 3 + 2 * 2
+    with pytest.raises(InputError, match="--evs 41: it must be between 1 and the 40 vehicles"):
+        ev_share.scenarios("nguyen-dupuis", (41,), **TINY)
+
+
+def test_study_of_the_control_interval(
+    study: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    control_interval = study("control_interval")
+    settings = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
+    command = ["--minutes", "2,600", "--recommenders", "uniform", "--seeds", "3,", "--workers", "1", *settings]
+    control_interval.main([*command, "--out", str(tmp_path / "out")])
+    runs = pd.read_parquet(tmp_path / "out" / "runs.parquet").set_index("control_interval_min")
+    assert list(runs.index) == [2, 600]
+    assert (runs["cvv_above_floor_pu"] > 0).all()
+    # The first interval has the full cap whatever the voltage; here it outlasts the run.
+    assert runs.loc[600, "mean_charging_s"] < runs.loc[2, "mean_charging_s"]
+    caps_kw = pd.read_parquet(tmp_path / "out" / "stations.parquet").groupby("control_interval_min")["cap_kw"].min()
+    assert caps_kw[2] < caps_kw[600] == pytest.approx(50.0)
+    rows = [line for line in capsys.readouterr().out.splitlines() if "uniform" in line]
+    assert len(rows) == 2
+    assert "-" in rows[1].split("│")[-2], "TTT has fallen"
+    assert (tmp_path / "out" / "control_interval.png").stat().st_size > 10_000
+    with pytest.raises(InputError, match="add --overwrite"):
+        control_interval.main([*command, "--out", str(tmp_path / "out")])
+
+
+def test_study_of_the_decoder_length(study: Callable[[str], ModuleType]) -> None:
+    decoder_length = study("decoder_length")
+    scenario = cosim.load_scenario("nguyen-dupuis", **TINY | {"simulation.control_s": 600})
+    errors = decoder_length.forecast_errors([scenario], (1, 2), (0,), learn=1, test=1)
+    assert list(errors["step"]) == [0, 1, 0, 1, 2]
+    # Two steps of 4 min fit in, so that there is one instant less the longer the decoder.
+    assert list(errors["samples"]) == [2, 2, 1, 1, 1]
+    persistence = errors.set_index(["decoder_steps", "step"])["persistence_rmse"]
+    assert persistence[1, 1] == pytest.approx(persistence[2, 1]), "the same instants"
+    assert persistence[2, 2] > persistence[2, 1] > 0.1, "stations fill"
+    assert (errors["predictor_rmse"] > 0).all()
+    assert len(decoder_length.draw(errors).axes) == 3
+    with pytest.raises(InputError, match="too short to look so far ahead"):
+        decoder_length.forecast_errors([cosim.load_scenario("nguyen-dupuis", **TINY)], (9,), (0,), learn=1, test=0)
+
+
+def test_study_of_the_decoder_length_for_the_policy(study: Callable[[str], ModuleType]) -> None:
+    decoder_length_policy = study("decoder_length_policy")
+    scenario = cosim.load_scenario("nguyen-dupuis", **TINY | {"fleet.ev_share": 0.25})
+    found = decoder_length_policy.policies(scenario, (2,), (0,), episodes=5, test=2)
+    assert len(found.runs) == 2
+    assert found.runs["cvv_pu"].nunique() == 2, "two evaluation runs"
+    # The deviation of the feeder without any charging is 0.05154 pu.
+    assert (found.runs["cvv_pu"] > 10 * 0.0515).all()
+    with pytest.raises(InputError, match="a positive multiple of 5"):
+        decoder_length_policy.policies(scenario, (2,), (0,), episodes=3, test=2)

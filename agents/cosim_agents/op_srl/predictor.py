@@ -48,7 +48,7 @@ class PredictorConfig:
     teacher_forcing: bool = False
     """Whether the decoder is trained on true demand; otherwise on its own outputs, as it is used."""
     validation_every: int = 5
-    """Every so manieth sample is held out (not in the paper)."""
+    """The samples of every so manieth episode are held out (not in the paper)."""
     patience: int = 5
     """Converged once so many rounds brought no improvement; then the weights are frozen (not in the paper)."""
     improvement: float = 0.01
@@ -132,7 +132,7 @@ class DemandPredictor:
         self.config = config
         self.converged = False
         self.rounds = 0
-        self._seen = 0
+        self._seen = self._episodes = 0
         self._best = math.inf
         self._rounds_since_best = 0
         generator = torch.Generator().manual_seed(int(stream(seed, "predictor weights").integers(2**62)))
@@ -180,7 +180,9 @@ class DemandPredictor:
         }
         if self.converged:
             return log
-        held_out = (self._seen + np.arange(count)) % self.config.validation_every == 0
+        # Whole episodes: an episode's samples are of the same instants as every other's, all of which must be learnt.
+        self._episodes += 1
+        held_out = np.full(count, self._episodes % self.config.validation_every == 0)
         self._buffer = self._appended(self._buffer, samples, ~held_out)
         self._held_out = self._appended(self._held_out, samples, held_out)
         before, self._seen = self._seen, self._seen + count
@@ -243,7 +245,7 @@ class DemandPredictor:
         return {name: np.concatenate([old[name], new[name][rows]])[-self.config.buffer_size :] for name in old}
 
 
-_NUMBERS = ("converged", "rounds", "_seen", "_best", "_rounds_since_best")
+_NUMBERS = ("converged", "rounds", "_seen", "_episodes", "_best", "_rounds_since_best")
 
 
 def _tensor(array: NDArray[np.float64]) -> torch.Tensor:
