@@ -38,7 +38,7 @@ def main(folders: list[Path], seeds: int) -> None:
             means = np.array([np.mean([metrics[name] for metrics in runs]) for name in METRICS])
             found[info["algorithm"], "drawn" if sample else "best"].append(means)
     print(
-        f"Means over {seeds} evaluation seeds and over training seeds; in brackets the standard deviation of TTT over these."
+        f"Means over {seeds} evaluation seeds and the trainings; in brackets the standard deviation of TTT over these."
     )
     print("| agent | station | trainings | TTT [1e4 s] | CVV [pu] | WCT [min] | driving [s] | TTT from the first [%] |")
     print("|---|---|---|---|---|---|---|---|")

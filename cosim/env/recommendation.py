@@ -273,10 +273,9 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         if self.tables is None:
             raise ResetNeeded("the episode is not over.")
         trips = self.tables["trips"].set_index("vehicle").loc[self.tables["decisions"]["vehicle"]]
-        travel_time_s: NDArray[np.float64] = (trips["arrive_s"].fillna(simulation.end_s) - trips["depart_s"]).to_numpy(
-            dtype=np.float64
-        )
-        return travel_time_s - np.array([self._undelayed_s(request) for request in self._answered])
+        travel_time_s = (trips["arrive_s"].fillna(simulation.end_s) - trips["depart_s"]).to_numpy(dtype=np.float64)
+        delay_s: NDArray[np.float64] = travel_time_s - [self._undelayed_s(request) for request in self._answered]
+        return delay_s
 
     def _undelayed_s(self, request: Request) -> float:
         """Return how long the vehicle's trip would take if nobody delayed it."""

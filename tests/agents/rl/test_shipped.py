@@ -1,0 +1,56 @@
+"""The policies that come with the project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import cosim
+from cosim import registry
+from cosim.errors import InputError
+from cosim.experiment import evaluation_seeds
+from cosim.scenario import Scenario
+from cosim_agents.rl.shipped import Shipped
+
+NAMES = ("actor-critic", "dqn", "op-srl", "ppo", "ppo-lag", "ppo-penalty", "reinforce")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_learner_has_a_policy_under_its_name(name: str, short_scenario: Scenario) -> None:
+    agent = registry.instantiate("recommender", name, {}, where="here")
+    assert isinstance(agent, Shipped)
+    info = agent._saved.info
+    assert (info.algorithm, info.preset, info.scenario) == (name, "tuned", "nguyen-dupuis")
+    assert len(info.station_ids) == 5
+    result = cosim.run(short_scenario, recommender=agent, seed=2)
+    assert result.summary["counts"]["charged"] == 75
+    assert result.decisions["station"].nunique() > 1
+
+
+def test_shipped_policies_run_without_torch_and_gymnasium() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['gymnasium'] = None; import cosim;"
+        "scenario = cosim.load_scenario('nguyen-dupuis', recommender='op-srl',"
+        " **{'simulation.warmup_s': 60, 'simulation.control_s': 240});"
+        "print(cosim.run(scenario, seed=1).summary['recommender'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split()[-1] == "op-srl"
+
+
+def test_learners_are_near_the_best_heuristic(scenario: Scenario) -> None:
+    def mean_ttt_s(name: str) -> float:
+        runs = [cosim.run(scenario, recommender=name, seed=seed) for seed in evaluation_seeds(2)]
+        return float(np.mean([run.metrics["ttt_s"] for run in runs]))
+
+    ttt_s = {name: mean_ttt_s(name) for name in ("least-time-droop", "ppo", "op-srl")}
+    assert max(ttt_s["ppo"], ttt_s["op-srl"]) < 1.02 * ttt_s["least-time-droop"]
+
+
+def test_a_shipped_policy_fits_its_scenario_only(short_scenario: Scenario) -> None:
+    fewer = short_scenario.model_copy(update={"station": short_scenario.station[:4]})
+    with pytest.raises(InputError, match=r"trained on 'nguyen-dupuis' with 5 stations and does not fit 4 stations\."):
+        cosim.run(fewer, recommender="ppo")
