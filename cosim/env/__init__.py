@@ -10,7 +10,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 #: Ids and where the environments live.
-ENVIRONMENTS = {"cosim/Recommendation-v0": "cosim.env.recommendation:RecommendationEnv"}
+ENVIRONMENTS = {
+    "cosim/Recommendation-v0": "cosim.env.recommendation:RecommendationEnv",
+    "cosim/Scheduling-v0": "cosim.env.scheduling:SchedulingEnv",
+}
+#: Those that can play many at once, for ``gymnasium.make_vec``.
+VECTOR_ENVIRONMENTS = {"cosim/Scheduling-v0": "cosim.env.scheduling_vector:SchedulingVectorEnv"}
 
 
 def _register() -> None:
@@ -20,7 +25,7 @@ def _register() -> None:
 
     for name, entry_point in ENVIRONMENTS.items():
         if name not in gymnasium.registry:
-            gymnasium.register(name, entry_point=entry_point)
+            gymnasium.register(name, entry_point=entry_point, vector_entry_point=VECTOR_ENVIRONMENTS.get(name))
 
 
 _register()
