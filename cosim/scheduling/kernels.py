@@ -2,7 +2,7 @@
 
 Loads are in kW and energies in kW times slots, so that the length of a slot never appears. All functions may be called
 from other compiled code; none checks its arguments. numba's cache of a caller in another file notices no change here:
-who changes `narrow` has to delete the ``__pycache__`` beside ``cosim_agents/sca/kernels.py``.
+who changes a function has to delete the ``__pycache__`` of this folder and that of ``cosim_agents/sca``.
 """
 
 from __future__ import annotations
