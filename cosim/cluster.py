@@ -247,6 +247,8 @@ def _connected_ray(count: int, cluster: str) -> Any:
         with _own_signal_handler():
             ray.init(address, log_to_driver=False, logging_level="ERROR", **options)
     except Exception as error:
+        # Ray raises whatever its parts do (ConnectionError, RuntimeError, gRPC's own): each means that there is no
+        # cluster, and its reason is told. Ctrl-C is no Exception and goes through.
         what = {"local": "Ray could not be started", "auto": "no Ray cluster was found on this machine"}.get(
             address, "no Ray cluster with this machine as a node answers, or it asks for RAY_AUTH_MODE=token"
         )

@@ -87,10 +87,7 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
                 faults.extend(error.faults)
     if faults or network is None or feeder is None:
         raise InputError(faults)
-    edges = np.array([place.edge for place in places], dtype=np.int64)
-    to_end_m, from_start_m = _to_and_from_strip(network, places, network.length_m)
-    distance_to_m = network.path_costs(edges, network.length_m, reverse=True) - to_end_m[:, None]
-    distance_from_m = network.path_costs(edges, network.length_m) - from_start_m[:, None]
+    distance_to_m, distance_from_m = path_costs_of_stations(network, places, network.length_m)
     try:
         power_flow = PowerFlow(
             feeder,
@@ -102,6 +99,31 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
     except InputError as error:
         raise InputError([f"{label}: [grid] base_load_scale: {fault}" for fault in error.faults]) from None
     return CoupledSystem(network, feeder, tuple(places), power_flow, distance_to_m, distance_from_m)
+
+
+def path_costs_of_stations(
+    network: RoadNetwork, stations: Sequence[StationInfo], cost: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the least cost of driving to each station from every edge, and from it on to every edge.
+
+    Parameters
+    ----------
+    network : RoadNetwork
+        The roads.
+    stations : sequence of StationInfo
+        On these roads.
+    cost : ndarray of float, shape (n_edges,)
+        Cost of the whole of each edge, such as metres.
+
+    Returns
+    -------
+    to_station, from_station : ndarray of float, shape (n_stations, n_edges)
+        ``inf`` where there is no way.
+    """
+    edges = np.array([station.edge for station in stations], dtype=np.int64)
+    behind, before = _to_and_from_strip(network, stations, cost)
+    to_station = network.path_costs(edges, cost, reverse=True) - behind[:, None]
+    return to_station, network.path_costs(edges, cost) - before[:, None]
 
 
 def _to_and_from_strip(

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from cosim.control import Request
-from cosim.coupling import couple, path_costs_via_stations
+from cosim.coupling import couple, path_costs_of_stations
 from cosim.env.features import ObservationEncoder
 from cosim.env.rewards import StepRewards
 from cosim.errors import CosimError, InputError, SimulatorError, nearest_name
@@ -123,6 +123,10 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         info = system_info(self.scenario, self.system)
         self.encoder = ObservationEncoder(self.system, info, extra=extra_obs)
         self._estimates = StationEstimates(info)
+        network = self.system.network
+        self._free_to_s, self._free_on_s = path_costs_of_stations(
+            network, self.system.stations, network.length_m / network.speed_mps
+        )
         self.feature_names = self.encoder.names
         low, high = self.encoder.bounds(vehicle_counts(self.scenario)[2], self.scenario.simulation.time_limit_s)
         self.observation_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
@@ -279,11 +283,8 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
 
     def _undelayed_s(self, request: Request) -> float:
         """Return how long the vehicle's trip would take if nobody delayed it."""
-        network = self.system.network
-        to_s, on_s = path_costs_via_stations(
-            self.system, request.edge, request.destination, network.length_m / network.speed_mps
-        )
-        return self._estimates.undelayed_s(request.soc, self.system.distance_to_m[:, request.edge], to_s + on_s)
+        driving_s = self._free_to_s[:, request.edge] + self._free_on_s[:, request.destination]
+        return self._estimates.undelayed_s(request.soc, self.system.distance_to_m[:, request.edge], driving_s)
 
     def _recorded(self) -> None:
         if self.on_record is not None:

@@ -52,7 +52,7 @@ def _train(name: str, plan: TrainingPlan, watch: TrainingWatch) -> Path:
     missing = [package for package in ("torch", "gymnasium") if find_spec(package) is None]
     if missing:
         raise InputError(
-            f"Training needs {' and '.join(missing)}, which is not installed here: "
+            f"Training needs {' and '.join(missing)}, not installed here: "
             'pip install -e ".[train]" (a trained policy runs without).'
         )
     from cosim_agents.rl.training import train  # noqa: PLC0415 - torch takes seconds, and not everybody has it

@@ -125,6 +125,9 @@ def load_policy(
     InputError
         If a file is missing, damaged or something else, or the policy was trained for other observations or stations.
     """
+    if not path.with_suffix(".npz").exists():
+        # The file that was named, before the one beside it.
+        raise InputError(f"{path.with_suffix('.npz')}: the policy cannot be read (no such file).")
     description = _read_description(path.with_suffix(".json"))
     try:
         info = PolicyInfo(

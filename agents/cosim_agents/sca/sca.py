@@ -8,22 +8,18 @@ vehicle is served whatever the network says.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cosim.scheduling.arrivals import START_H
 from cosim.scheduling.shield import shield
-from cosim_agents.sca.calc import view
-from cosim_agents.sca.learned import Guard
-from cosim_agents.sca.online import rolling_optimum
+from cosim_agents.sca.residual import Residual
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cosim.scheduling.site import SiteState
-    from cosim_agents.sca.learned import SitePolicy
+    from cosim_agents.sca.residual import View
 
 #: What the network's output is multiplied with, as a share of the vehicle's greatest power.
 REACH = 0.5
@@ -31,53 +27,12 @@ REACH = 0.5
 OA_SHARE = 6
 
 
-class Sca:
-    """Charges each vehicle as a trained network says, or as the rolling optimum where the former is lost.
+class Sca(Residual):
+    """The network corrects the power of each vehicle, which is then shielded."""
 
-    Parameters
-    ----------
-    policy : SitePolicy
-        Of the kind ``sca``.
-    start_h : float
-        Time of day at which slot 0 begins, h.
+    kind = "sca"
 
-    Attributes
-    ----------
-    notes : Counter of str
-        Why the rolling optimum decided, and how often.
-
-    Raises
-    ------
-    ValueError
-        If the policy is of another kind.
-    """
-
-    def __init__(self, policy: SitePolicy, *, start_h: float = START_H) -> None:
-        if policy.kind != "sca":
-            raise ValueError(f"policy of kind '{policy.kind}': SCA needs one of the kind 'sca'")
-        self._policy, self._start_h, self._guard = policy, start_h, Guard(policy.trained_on)
-        self.notes: Counter[str] = Counter()
-
-    def __call__(self, state: SiteState) -> NDArray[np.float64]:
-        """Decide.
-
-        Parameters
-        ----------
-        state : SiteState
-            Now.
-
-        Returns
-        -------
-        ndarray of float, shape (n,)
-            Powers within the feasible box; vehicles with the same data get the same.
-        """
-        if not len(state):
-            return np.zeros(0)
-        seen = view(state, self._start_h)
-        note = self._guard.refusal(state, seen.hour, seen.share)
-        if note is not None:
-            self.notes[note] += 1
-            return rolling_optimum(state).power_kw
+    def _corrected(self, state: SiteState, seen: View) -> NDArray[np.float64]:
         from cosim_agents.sca import learned_kernels as kernels  # noqa: PLC0415 - numba is imported where it is needed
 
         need = state.remaining_kwh / state.slot_h

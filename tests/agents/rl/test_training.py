@@ -236,5 +236,5 @@ class Dying:
 
 def test_missing_torch_gets_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(learners, "find_spec", lambda name: None if name == "torch" else object())
-    with pytest.raises(InputError, match=r'Training needs torch, which is not installed here: pip install -e "\.\[tr'):
+    with pytest.raises(InputError, match=r'Training needs torch, not installed here: pip install -e "\.\[tr'):
         learners.ppo(plan(tmp_path), Watch())
