@@ -66,8 +66,7 @@ def finish(simulation: Simulation, recommender: Recommender) -> None:
 
 def tables_of(simulation: Simulation) -> dict[str, pd.DataFrame]:
     """Make the tables of what a simulation has recorded."""
-    state = simulation.state
-    return make_tables(state.trips, state.records, simulation.end_s, simulation.scenario.reward)
+    return make_tables(simulation.state, simulation.end_s, simulation.scenario.reward)
 
 
 def machine() -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cosim.price import Price, StepLoad
+
 
 @dataclass(frozen=True, slots=True)
 class StationInfo:
@@ -231,7 +233,9 @@ class Recommender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SiteView:
-    """One station as its controller sees it. Arrays have shape (n_chargers,); an empty charger holds NaN.
+    """One station as its controller sees it; nothing about vehicles that have not plugged in.
+
+    Arrays have shape (n_chargers,); an empty charger holds NaN.
 
     Attributes
     ----------
@@ -242,13 +246,24 @@ class SiteView:
     need_kwh : ndarray of float
         Battery energy still missing to the target.
     max_power_kw : ndarray of float
-        What charger and vehicle can take (grid side).
+        What charger and vehicle can take (grid side); 0 for a vehicle that has its target and stays parked.
     plug_in_s : ndarray of float
         When the vehicle was plugged in.
+    parks : ndarray of bool
+        Whether the vehicle stays until ``departure_s``, charged or not. The others leave once they are charged.
+    departure_s : ndarray of float
+        When a parked vehicle leaves, as its driver declared. For the others an estimate: by then most drivers expect to
+        be charged (``fleet.open_stay_factor`` times as long as at the power allowed when it was plugged in).
+    efficiency : float
+        Battery energy per grid energy.
     cap_kw : float
         Droop cap of this control interval per charger; applied after the controller, whatever it asks for.
     queued : int
         Vehicles waiting.
+    base : StepLoad
+        Load beside the vehicles, known beforehand: of the station's bus, or of the community.
+    price : Price
+        Of the energy.
     """
 
     station: StationInfo
@@ -256,8 +271,13 @@ class SiteView:
     need_kwh: NDArray[np.float64]
     max_power_kw: NDArray[np.float64]
     plug_in_s: NDArray[np.float64]
+    parks: NDArray[np.bool_]
+    departure_s: NDArray[np.float64]
+    efficiency: float
     cap_kw: float
     queued: int
+    base: StepLoad
+    price: Price
 
 
 @runtime_checkable

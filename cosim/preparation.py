@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from cosim import registry
+from cosim.charging.site import Surroundings
 from cosim.errors import InputError
+from cosim.price import Price, StepLoad
 from cosim.randomness import stream, sumo_seed
 from cosim.traffic.demand import random_demand
 from cosim.traffic.stepper import TrafficOptions
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cosim.control import SiteController, StationInfo
+    from cosim.coupling import CoupledSystem
     from cosim.scenario import Scenario
     from cosim.traffic.demand import Demand
     from cosim.traffic.network import RoadNetwork
@@ -46,6 +49,15 @@ def make_controllers(scenario: Scenario, stations: Sequence[StationInfo], source
             if period_s is not None and (period_s <= 0 or period_s != int(period_s)):
                 raise InputError(f"{where}: period_s = {period_s} must be a whole number of seconds, at least 1.")
     return controllers
+
+
+def surroundings(scenario: Scenario, system: CoupledSystem) -> list[Surroundings]:
+    """Return what each station finds at its bus: the base load that its controller reckons with, and the price."""
+    price = Price(scenario.price.k0_per_kwh, scenario.price.k1_per_kwh_kw)
+    return [
+        Surroundings(StepLoad.constant(scenario.grid.base_load_scale * system.feeder.base_load_kw(station.bus)), price)
+        for station in system.stations
+    ]
 
 
 def draw_demand(scenario: Scenario, network: RoadNetwork, seed: int) -> Demand:

@@ -103,6 +103,7 @@ class ProgressDisplay:
     def result(self, result: Result) -> None:
         """Show the metrics, what went wrong, and where the tables are."""
         summary = result.summary
+        sites: dict[str, dict[str, Any]] = summary["sites"]
         table = Table(
             title=f"{summary['scenario']}, {summary['recommender']}, seed {summary['seed']}", title_justify="left"
         )
@@ -119,6 +120,11 @@ class ProgressDisplay:
             f"{summary['steps']} s in {summary['wall_s']:.2f} s"
         )
         self.console.print(_voltage_sentence(summary["voltage"]))
+        if any(site["parked"] or summary["controllers"][name] != "uncontrolled" for name, site in sites.items()):
+            self.console.print(_site_table(sites, summary["controllers"]))
+        for name, site in sites.items():
+            for note, times in site["notes"].items():
+                self.console.print(f"note: {name} ({summary['controllers'][name]}): {note} ({times} times)")
         for warning in warnings_of(summary):
             self.console.print(f"warning: {warning}", style="yellow")
         self.console.print(f"run folder: {result.folder}")
@@ -137,6 +143,13 @@ def warnings_of(summary: dict[str, object]) -> list[str]:
         "collapsed": "in {} power flows loads below the collapse voltage were taken as constant impedances",
     }
     found = [f"{text.format(counts[name])}." for name, text in sentences.items() if counts[name]]
+    for name, site in summary["sites"].items():  # type: ignore[attr-defined]
+        if site["short"]:
+            reasons = "; ".join(f"{reason}: {count}" for reason, count in site["short_reasons"].items())
+            found.append(
+                f"station {name}: {site['short']} vehicles left {_energy(site['short_kwh'])} kWh short ({reasons}); "
+                "sessions.parquet names them."
+            )
     if summary["stop_reason"] == "time limit":
         left = counts["vehicles"] - counts["arrived"]
         found.append(
@@ -144,6 +157,25 @@ def warnings_of(summary: dict[str, object]) -> list[str]:
             "means over charged EVs leave those out that were not done."
         )
     return found
+
+
+def _site_table(sites: dict[str, dict[str, Any]], controllers: dict[str, str]) -> Table:
+    """Return what each station did."""
+    table = Table(title="stations", title_justify="left")
+    for column in ("station", "controller"):
+        table.add_column(column)
+    for column in ("vehicles", "parked", "asked [kWh]", "delivered [kWh]", "short", "peak [kW]", "cost"):
+        table.add_column(column, justify="right")
+    for name, site in sites.items():
+        table.add_row(
+            name, controllers[name], str(site["visits"]), str(site["parked"]), f"{site['asked_kwh']:,.1f}",
+            f"{site['delivered_kwh']:,.1f}", str(site["short"]), f"{site['peak_kw']:,.0f}", f"{site['cost']:,.2f}",
+        )  # fmt: skip
+    return table
+
+
+def _energy(value_kwh: float) -> str:
+    return f"{value_kwh:,.1f}" if value_kwh >= 0.1 else f"{value_kwh:.2g}"
 
 
 def _voltage_sentence(voltage: dict[str, Any]) -> str:

@@ -11,8 +11,10 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cosim.charging.session import Session
     from cosim.grid.branches import BranchResults
     from cosim.grid.powerflow import PowerFlowSolution
+    from cosim.scenario import FleetTable
     from cosim.traffic.demand import Demand
 
 #: Columns of ``trips.parquet`` in their order; see the README for units and meaning.
@@ -26,9 +28,10 @@ TRIP_COLUMNS = (
 class TripLog:
     """One list per column of what becomes known about each vehicle; NaN until then."""
 
-    def __init__(self, demand: Demand) -> None:
+    def __init__(self, demand: Demand, fleet: FleetTable) -> None:
         count = len(demand)
         self.demand = demand
+        self._fleet = fleet
         self.arrive_s = [math.nan] * count
         self.distance_m = [math.nan] * count
         self.station: list[int] = [-1] * count
@@ -36,16 +39,31 @@ class TripLog:
         self.arrival_station_s = [math.nan] * count
         self.plug_in_s = [math.nan] * count
         self.plug_out_s = [math.nan] * count
+        self.charged_s = [math.nan] * count
+        self.left_s = [math.nan] * count
         self.soc_request = [math.nan] * count
         self.soc_plug_in = [math.nan] * count
         self.soc_end = [math.nan] * count
         self.energy_kwh = [math.nan] * count
 
+    def note_visit(self, session: Session) -> None:
+        """Take in the visit of a vehicle that has left its station."""
+        i = session.vehicle
+        plugged = not math.isnan(session.plug_in_s)
+        self.plug_in_s[i] = session.plug_in_s
+        self.plug_out_s[i] = session.left_s if plugged else math.nan
+        self.charged_s[i] = session.charged_s
+        self.left_s[i] = session.left_s
+        self.energy_kwh[i] = session.drawn_kwh
+        self.soc_end[i] = self.soc_plug_in[i] + self._fleet.efficiency * session.drawn_kwh / self._fleet.battery_kwh
+
     def table(self, station_ids: Sequence[str]) -> pd.DataFrame:
         """Return ``trips``: one row per vehicle.
 
-        Driving is what remains of the trip's duration when waiting and charging are taken off, so that the three add
-        up exactly; it holds the time spent waiting to enter a full road.
+        Driving is what remains of the trip's duration when waiting, charging and parking are taken off, so that all
+        add up exactly; it holds the time spent waiting to enter a full road. Charging lasts from plugging in until the
+        target is reached, with all pauses that a site's controller makes; what a parked vehicle stays beyond it is
+        parking.
         """
         demand = self.demand
         depart_s = demand.depart_s.astype(np.float64)
@@ -54,9 +72,13 @@ class TripLog:
         # Who asked and ended the trip without having been at a station (see "missed_station") waited nowhere.
         arrival_station_s = np.array(self.arrival_station_s)
         asked = ~np.isnan(np.array(self.request_s)) & ~(np.isnan(arrival_station_s) & ~np.isnan(arrive_s))
-        waiting_s = np.where(asked, plug_in_s - arrival_station_s, 0.0)
-        charging_s = np.where(asked, np.array(self.plug_out_s) - plug_in_s, 0.0)
-        at_station_s = np.nan_to_num(waiting_s) + np.nan_to_num(charging_s)
+        left_s, charged_s = np.array(self.left_s), np.array(self.charged_s)
+        # Who left before a charger became free has waited all the time.
+        unplugged = np.isnan(plug_in_s) & ~np.isnan(left_s)
+        waiting_s = np.where(asked, np.where(unplugged, left_s, plug_in_s) - arrival_station_s, 0.0)
+        charging_s = np.where(asked & ~unplugged, np.where(np.isnan(charged_s), left_s, charged_s) - plug_in_s, 0.0)
+        parking_s = np.where(asked & ~np.isnan(charged_s) & ~np.isnan(left_s), left_s - charged_s, 0.0)
+        at_station_s = np.nan_to_num(waiting_s) + np.nan_to_num(charging_s) + parking_s
         names = np.array([*station_ids, None], dtype=object)
         columns = {
             "vehicle": np.array(demand.vehicle, dtype=object),

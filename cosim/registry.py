@@ -95,5 +95,7 @@ def instantiate(kind: Kind, name: str, options: dict[str, Any], *, where: str) -
                 )
     try:
         return plugin(**options)
+    except InputError as error:
+        raise InputError([f"{where}: {fault}" for fault in error.faults]) from error
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: the {kind} '{name}' refuses its options: {error}.") from error

@@ -19,16 +19,17 @@ import pyarrow.parquet as pq
 
 from cosim.errors import ResultsError, WriteError
 from cosim.metrics import decision_rewards, run_metrics
+from cosim.site_records import visit_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
-    from cosim.records import Records, TripLog
     from cosim.scenario import RewardTable
+    from cosim.state import LoopState
 
-TABLES = ("trips", "stations", "buses", "lines", "decisions")
+TABLES = ("trips", "stations", "buses", "lines", "decisions", "sessions")
 _DECISION_COLUMNS = ["step", "time_s", "vehicle", "station", "reward", "cost"]
 
 
@@ -41,7 +42,7 @@ class Result:
     summary : dict
         The content of ``summary.json``.
     tables : dict of str to DataFrame
-        ``trips``, ``stations``, ``buses``, ``lines``, ``decisions``.
+        ``trips``, ``stations``, ``buses``, ``lines``, ``decisions``, ``sessions``.
     folder : Path or None
         Where they are written.
     """
@@ -85,13 +86,25 @@ class Result:
         """One row per answered request."""
         return self.tables["decisions"]
 
+    @cached_property
+    def sessions(self) -> pd.DataFrame:
+        """One row per visit to a station."""
+        return self.tables["sessions"]
 
-def make_tables(trips: TripLog, records: Records, end_s: float, reward: RewardTable) -> dict[str, pd.DataFrame]:
+
+def make_tables(state: LoopState, end_s: float, reward: RewardTable) -> dict[str, pd.DataFrame]:
     """Make all tables of a run from what it has recorded so far."""
+    trips, records = state.trips, state.records
     trip_table = trips.table(records.station_ids)
     decisions = records.decision_table()
     decisions["reward"] = decision_rewards(trip_table, decisions["time_s"].to_numpy(), end_s, reward)
-    return {"trips": trip_table, **records.tables(), "decisions": decisions[_DECISION_COLUMNS]}
+    visits = visit_table(state.stations, trips.demand.vehicle, end_s)
+    return {
+        "trips": trip_table,
+        **records.tables(),
+        "decisions": decisions[_DECISION_COLUMNS],
+        "sessions": visits,
+    }
 
 
 def make_metrics(tables: Mapping[str, pd.DataFrame], end_s: float) -> dict[str, float]:

@@ -21,6 +21,7 @@ from cosim.results import Result, RunFolder, make_metrics, make_tables
 from cosim.scenario import Scenario, to_toml
 from cosim.scenario_file import load_scenario
 from cosim.simulation import Simulation
+from cosim.site_records import site_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -246,16 +247,19 @@ class _Run:
         simulation = self.simulation
         simulation.settle_records()
         end_s = simulation.end_s
-        tables = make_tables(simulation.state.trips, simulation.state.records, end_s, simulation.scenario.reward)
+        tables = make_tables(simulation.state, end_s, simulation.scenario.reward)
         grid = simulation.scenario.grid
         base_vm_pu = simulation.power_flow.no_load.vm_pu
         voltage = voltage_report(tables["buses"], base_vm_pu, (grid.band_low_pu, grid.band_high_pu), end_s)
-        summary = self._summary(make_metrics(tables, end_s), voltage)
+        sites = site_accounts(simulation.state.stations, tables["sessions"])
+        summary = self._summary(make_metrics(tables, end_s), voltage, sites)
         if self.folder is not None:
             self.folder.write(tables, summary)
         return Result(summary, tables, self.folder.path if self.folder is not None else None)
 
-    def _summary(self, metrics: dict[str, float], voltage: dict[str, float | int | None]) -> dict[str, Any]:
+    def _summary(
+        self, metrics: dict[str, float], voltage: dict[str, float | int | None], sites: dict[str, dict[str, Any]]
+    ) -> dict[str, Any]:
         simulation = self.simulation
         scenario = simulation.scenario
         controllers = {
@@ -278,6 +282,7 @@ class _Run:
             "versions": _versions(),
             "metrics": metrics,
             "voltage": voltage,
+            "sites": sites,
             "counts": simulation.counts(),
         }
 

@@ -152,6 +152,14 @@ class FleetTable(Table):
         Charging ends here.
     max_power_kw : float
         What one vehicle can take.
+    parking_share : float
+        Share of the EVs that park: each of them stays at its charger until a departure that it declares on arrival,
+        charged or not. The others leave once they are charged.
+    parking_min_s, parking_max_s : float
+        How long a parked vehicle stays, counted from its arrival at the station, is uniform between the two.
+    open_stay_factor : float
+        What a site's controller is told of a vehicle that does not park: that it expects to be charged after this many
+        times the duration at the power allowed when it was plugged in.
     """
 
     ev_share: Fraction = 0.5
@@ -162,6 +170,10 @@ class FleetTable(Table):
     initial_soc_max: Fraction = 0.6
     target_soc: Annotated[float, Field(gt=0, le=1)] = 0.8
     max_power_kw: Positive = 50.0
+    parking_share: Fraction = 0.0
+    parking_min_s: Positive = 3600.0
+    parking_max_s: Positive = 14_400.0
+    open_stay_factor: Annotated[float, Field(ge=1)] = 1.2
 
     @model_validator(mode="after")
     def _soc_order(self) -> FleetTable:
@@ -172,6 +184,10 @@ class FleetTable(Table):
         if self.target_soc < self.initial_soc_max:
             raise ValueError(
                 f"target_soc = {self.target_soc} is below the initial charge, initial_soc_max = {self.initial_soc_max}"
+            )
+        if self.parking_min_s > self.parking_max_s:
+            raise ValueError(
+                f"parking_min_s = {self.parking_min_s} must not exceed parking_max_s = {self.parking_max_s}"
             )
         return self
 
@@ -270,6 +286,21 @@ class StationTable(Table):
     site_limit_kw: Positive | None = None
 
 
+class PriceTable(Table):
+    """``[price]``: what energy costs at a station, which rises with the load of its bus (SCA and CALC paper, Eq. 4-5).
+
+    Attributes
+    ----------
+    k0_per_kwh : float
+        Price without load, in any currency.
+    k1_per_kwh_kw : float
+        By how much it rises with each kW of base and charging load.
+    """
+
+    k0_per_kwh: NotNegative = 1e-4
+    k1_per_kwh_kw: Positive = 1.2e-4
+
+
 class RewardTable(Table):
     """``[reward]``: what ``decisions.parquet`` records as reward and cost of a decision.
 
@@ -335,6 +366,7 @@ class Scenario(Table):
     fleet: FleetTable = FleetTable()
     grid: GridTable
     droop: DroopTable = DroopTable()
+    price: PriceTable = PriceTable()
     station: Annotated[tuple[StationTable, ...], Field(strict=False, min_length=1)]
     recommender: RecommenderTable = RecommenderTable()
     controller: dict[str, ControllerTable] = {}

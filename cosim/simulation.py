@@ -33,7 +33,7 @@ from cosim.coupling import CoupledSystem, couple
 from cosim.errors import CosimError, InterruptedRunError, SimulatorError
 from cosim.grid_log import GridLog
 from cosim.observation import Observation, system_info
-from cosim.preparation import draw_demand, make_controllers, traffic_options
+from cosim.preparation import draw_demand, make_controllers, surroundings, traffic_options
 from cosim.records import Records, TripLog
 from cosim.state import Checkpoint, LoopState
 from cosim.traffic.files import write_stations, write_trips
@@ -153,6 +153,7 @@ class Simulation:
         self._vehicle_index = {vehicle: i for i, vehicle in enumerate(demand.vehicle)}
         self._depart_s = [int(time_s) for time_s in demand.depart_s]
         self._destination = [int(edge) for edge in demand.destination]
+        self._parking_s = [float(stay_s) for stay_s in demand.parking_s]
         self.state = LoopState(
             stations=ChargingStations(
                 system.stations,
@@ -160,8 +161,10 @@ class Simulation:
                 efficiency=scenario.fleet.efficiency,
                 vehicle_max_power_kw=scenario.fleet.max_power_kw,
                 cap_kw=scenario.droop.max_power_kw,
+                surroundings=surroundings(scenario, system),
+                open_stay_factor=scenario.fleet.open_stay_factor,
             ),
-            trips=TripLog(demand),
+            trips=TripLog(demand, scenario.fleet),
             records=Records(
                 [station.id for station in system.stations],
                 self.power_flow.bus_numbers.tolist(),
@@ -394,15 +397,10 @@ class Simulation:
             arrivals = [self._stationed(time_s, vehicle) for time_s, vehicle in happenings.stationed]
             for time_s, vehicle in happenings.arrived:
                 self._arrived(time_s, vehicle)
-        for plug_out_s, _, session in state.stations.settle(until_s, arrivals):
-            i, trips = session.vehicle, state.trips
-            trips.plug_in_s[i] = session.plug_in_s
-            trips.plug_out_s[i] = plug_out_s
-            trips.energy_kwh[i] = session.drawn_kwh
-            charged_kwh = self.scenario.fleet.efficiency * session.drawn_kwh
-            trips.soc_end[i] = trips.soc_plug_in[i] + charged_kwh / self.scenario.fleet.battery_kwh
-            state.charged += 1
-            traffic.send_on(self.demand.vehicle[i], self._destination[i])
+        for _, _, session in state.stations.settle(until_s, arrivals):
+            state.trips.note_visit(session)
+            state.charged += not math.isnan(session.charged_s)
+            traffic.send_on(self.demand.vehicle[session.vehicle], self._destination[session.vehicle])
 
     def _horizon(self) -> int:
         """Return the next whole second at which anybody but SUMO has to act."""
@@ -426,7 +424,8 @@ class Simulation:
         longest_s = _LONGEST_CHUNK_S
         for i in self.state.heading_for:
             charging_s = self._need_kwh(self._soc(i, 0.0)) * 3600 / fleet.max_power_kw / fleet.efficiency
-            longest_s = min(longest_s, int(charging_s))
+            stay_s = self._parking_s[i]
+            longest_s = min(longest_s, int(charging_s if math.isnan(stay_s) else stay_s))
         return now_s + max(1, longest_s)
 
     # ---- what happens to a vehicle
@@ -448,7 +447,8 @@ class Simulation:
         state.trips.arrival_station_s[i] = float(time_s)
         state.trips.soc_plug_in[i] = soc
         state.empty_battery += soc < 0.0
-        return Arrival(float(time_s), i, station, self._need_kwh(soc))
+        departure_s = math.inf if math.isnan(self._parking_s[i]) else time_s + self._parking_s[i]
+        return Arrival(float(time_s), i, station, self._need_kwh(soc), departure_s)
 
     def _arrived(self, time_s: int, vehicle: str) -> None:
         """Note the end of a trip."""
@@ -507,7 +507,8 @@ class Simulation:
     def settle_records(self) -> None:
         """Complete the records up to now: power flows that were put off, vehicles that are still charging."""
         self._grid_log.settle()
-        for m in range(len(self.system.stations)):
+        for m, site in enumerate(self.state.stations.sites):
+            site.account(self.now_s)
             for session in self.state.stations.present(m)[1]:
                 self.state.trips.plug_in_s[session.vehicle] = session.plug_in_s
                 self.state.trips.energy_kwh[session.vehicle] = session.drawn_until_kwh(self.now_s)

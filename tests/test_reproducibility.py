@@ -102,8 +102,7 @@ def test_a_warmed_up_state_continues_bit_exactly(short_scenario: Scenario, tmp_p
             agent.reset(info, np.random.default_rng(0))
             while (request := simulation.advance()) is not None:
                 simulation.answer(agent.recommend(request, simulation.observe(request)))
-            state = simulation.state
-            return make_tables(state.trips, state.records, simulation.end_s, short_scenario.reward)
+            return make_tables(simulation.state, simulation.end_s, short_scenario.reward)
 
         for seed in (2, 3):
             whole = tables_to_the_end(simulation.reset(seed))

@@ -20,6 +20,8 @@ COLUMNS = {
     "buses": "time_s bus vm_pu",
     "lines": "time_s line loading_percent loss_kw",
     "decisions": "step time_s vehicle station reward cost",
+    "sessions": "station vehicle arrival_s plug_in_s charged_s left_s parks departure_s max_power_kw asked_kwh "
+    "energy_kwh short_kwh reason",
 }
 
 

@@ -8,32 +8,49 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from cosim.charging.session import Session
-from cosim.control import SiteView, StationInfo
-from cosim.errors import CosimError
+from cosim.charging.session import GONE, QUEUED, Session
+from cosim.charging.site import NOTHING_AROUND, ChargingSite, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from cosim.control import SiteController
+    from cosim.control import SiteController, SiteView, StationInfo
+
+#: In the place of a plan's number: not the end of a charging, but a declared departure. Larger than any of these, so
+#: that a vehicle charged at the very instant of its departure leaves charged.
+_DEPARTURE = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A vehicle that left the road at its station."""
+    """A vehicle that left the road at its station.
+
+    Attributes
+    ----------
+    time_s : float
+        When.
+    vehicle, station : int
+        Positions in the demand and among the stations.
+    need_kwh : float
+        Battery energy missing to its target.
+    departure_s : float
+        When it leaves, charged or not; ``inf`` if it leaves once it is charged.
+    max_power_kw : float
+        What the vehicle can take.
+    """
 
     time_s: float
     vehicle: int
     station: int
     need_kwh: float
+    departure_s: float = math.inf
+    max_power_kw: float = math.inf
 
 
 @dataclass(slots=True)
@@ -42,20 +59,6 @@ class PeakLoad:
 
     total_kw: float = -math.inf
     power_kw: tuple[float, ...] = ()
-
-
-class _Site:
-    """One station's queue and chargers."""
-
-    __slots__ = ("cap_kw", "controller", "free", "info", "plugged", "queue")
-
-    def __init__(self, info: StationInfo, controller: SiteController | None, cap_kw: float) -> None:
-        self.info = info
-        self.controller = controller
-        self.cap_kw = cap_kw
-        self.queue: deque[Session] = deque()
-        self.free = list(range(info.chargers))  # a heap: the lowest number is taken first
-        self.plugged: list[Session] = []  # in the order of plugging in
 
 
 class ChargingStations:
@@ -76,6 +79,10 @@ class ChargingStations:
         What one vehicle can take.
     cap_kw : float
         Droop cap of the first control interval.
+    surroundings : sequence of Surroundings, optional
+        Base load and price at each station.
+    open_stay_factor : float
+        See ``[fleet]`` of the scenario.
 
     Attributes
     ----------
@@ -85,6 +92,8 @@ class ChargingStations:
         Vehicles waiting and plugged in.
     load_kw : list of float
         Present load.
+    visits : list of (int, Session)
+        Station and session of every vehicle that ever came, in the order of coming.
     """
 
     def __init__(
@@ -95,9 +104,22 @@ class ChargingStations:
         efficiency: float,
         vehicle_max_power_kw: float,
         cap_kw: float,
+        surroundings: Sequence[Surroundings] | None = None,
+        open_stay_factor: float = 1.2,
     ) -> None:
         count = len(stations)
-        self._sites = [_Site(info, controllers.get(m), cap_kw) for m, info in enumerate(stations)]
+        around = surroundings or [NOTHING_AROUND] * count
+        self.sites = [
+            ChargingSite(
+                info,
+                controllers.get(m),
+                around[m],
+                efficiency=efficiency,
+                open_stay_factor=open_stay_factor,
+                cap_kw=cap_kw,
+            )
+            for m, info in enumerate(stations)
+        ]
         self._efficiency = efficiency
         self._vehicle_max_power_kw = vehicle_max_power_kw
         self._ends: list[tuple[float, int, int, int, Session]] = []
@@ -111,13 +133,14 @@ class ChargingStations:
         self.queued = [0] * count
         self.charging = [0] * count
         self.load_kw = [0.0] * count
+        self.visits: list[tuple[int, Session]] = []
 
     # ---- time
 
     def settle(self, until_s: float, arrivals: Sequence[Arrival] = ()) -> list[tuple[float, int, Session]]:
         """Let everything happen up to and including ``until_s``, in the order of time.
 
-        At one instant, first the chargers whose vehicles are done become free, then arrivals join the queue (those of
+        At one instant, first the chargers of vehicles that leave become free, then arrivals join the queue (those of
         the same second in the order of their numbers), then free chargers take the heads of the queues.
 
         Parameters
@@ -129,8 +152,8 @@ class ChargingStations:
 
         Returns
         -------
-        list of (plug_out_s, station, Session)
-            Vehicles that are done, in the order of time.
+        list of (left_s, station, Session)
+            Vehicles that have left, in the order of time.
         """
         if not arrivals and (not self._ends or self._ends[0][0] > until_s):
             return []
@@ -143,10 +166,15 @@ class ChargingStations:
             self._pass_time(time_s)
             touched: set[int] = set()
             while self.next_end_s() <= time_s:
-                _, _, _, m, session = heapq.heappop(self._ends)
-                self._unplug(m, session, time_s)
-                done.append((time_s, m, session))
+                _, _, plan, m, session = heapq.heappop(self._ends)
                 touched.add(m)
+                if plan != _DEPARTURE:
+                    session.integrate(time_s)
+                    session.complete(time_s)
+                    if session.parks:
+                        continue
+                self.sites[m].remove(session, time_s)
+                done.append((time_s, m, session))
             while waiting and waiting[-1].time_s <= time_s:
                 arrival = waiting.pop()
                 self._enqueue(arrival)
@@ -156,9 +184,9 @@ class ChargingStations:
         return done
 
     def next_end_s(self) -> float:
-        """Return when the next vehicle is done, ``inf`` if none is charging."""
+        """Return when the next vehicle is charged or leaves, ``inf`` if none will."""
         ends = self._ends
-        while ends and (ends[0][4].plan != ends[0][2] or ends[0][4].charger < 0):
+        while ends and _is_void(ends[0][2], ends[0][4]):
             heapq.heappop(ends)
         return ends[0][0] if ends else math.inf
 
@@ -192,128 +220,81 @@ class ChargingStations:
     # ---- queue and chargers
 
     def _enqueue(self, arrival: Arrival) -> None:
-        site = self._sites[arrival.station]
-        limit_kw = min(site.info.max_power_kw, self._vehicle_max_power_kw)
-        site.queue.append(
-            Session(arrival.vehicle, arrival.time_s, arrival.need_kwh, limit_kw, efficiency=self._efficiency)
+        site = self.sites[arrival.station]
+        session = Session(
+            arrival.vehicle,
+            arrival.time_s,
+            arrival.need_kwh,
+            min(site.info.max_power_kw, self._vehicle_max_power_kw, arrival.max_power_kw),
+            efficiency=self._efficiency,
+            departure_s=arrival.departure_s,
         )
-        self.queued[arrival.station] += 1
-
-    def _unplug(self, m: int, session: Session, time_s: float) -> None:
-        site = self._sites[m]
-        charger = session.charger
-        session.integrate(time_s)
-        session.complete(time_s)
-        heapq.heappush(site.free, charger)
-        site.plugged.remove(session)
+        if session.parks:
+            heapq.heappush(self._ends, (session.departure_s, session.vehicle, _DEPARTURE, arrival.station, session))
+        site.queue.append(session)
+        self.visits.append((arrival.station, session))
 
     def _fill(self, m: int, time_s: float) -> None:
         """Give free chargers to the heads of the queue, then set powers and load anew."""
-        site = self._sites[m]
-        while site.free and site.queue:
-            session = site.queue.popleft()
-            session.charger = heapq.heappop(site.free)
-            session.plug_in_s = session.since_s = time_s
-            site.plugged.append(session)
+        site = self.sites[m]
+        site.plug_in(time_s)
         self.queued[m], self.charging[m] = len(site.queue), len(site.plugged)
-        if site.controller is not None:
-            self._ask(m, time_s)
+        site.ask(time_s)
         self._apply(m, time_s)
 
     def _apply(self, m: int, time_s: float) -> None:
-        """Set every vehicle's power: what is asked for, within its limits, the cap and the limit of the site.
-
-        The site's limit works as a fuse: a controller that keeps to it is not touched, otherwise all are scaled down.
-        """
-        site = self._sites[m]
-        sessions, cap_kw = site.plugged, site.cap_kw
-        power_kw = [max(0.0, min(session.asked_kw, session.limit_kw, cap_kw)) for session in sessions]
-        # fsum is exact, so that the load does not depend on which charger a vehicle happens to have.
-        total_kw = math.fsum(power_kw)
-        if total_kw > site.info.site_limit_kw:
-            share = site.info.site_limit_kw / total_kw
-            power_kw = [share * value for value in power_kw]
-            total_kw = math.fsum(power_kw)
-        self.load_kw[m] = total_kw
-        for session, value in zip(sessions, power_kw, strict=True):
-            if value == session.power_kw and session.plan:
-                continue
-            session.integrate(time_s)
-            session.power_kw = value
-            session.plan += 1
+        """Set the powers of a station and plan the ends that follow."""
+        site = self.sites[m]
+        for session in site.set_powers(time_s):
             finish_s = session.finish_s()
             if finish_s < math.inf:
                 heapq.heappush(self._ends, (finish_s, session.vehicle, session.plan, m, session))
+        self.load_kw[m] = site.load_kw
 
     # ---- control
 
     def set_caps(self, caps_kw: Sequence[float] | NDArray[np.float64], time_s: float) -> None:
         """Apply the droop caps of a new control interval, per charger, one for each station."""
         self._pass_time(time_s)
-        for m, site in enumerate(self._sites):
+        for m, site in enumerate(self.sites):
             cap_kw = float(caps_kw[m])
             if cap_kw == site.cap_kw:
                 continue
+            site.account(time_s)
             site.cap_kw = cap_kw
-            if site.controller is not None and site.plugged:
-                self._ask(m, time_s)
+            if site.plugged:
+                site.ask(time_s)
             self._apply(m, time_s)
 
     def run_controllers(self, time_s: float) -> None:
         """Ask the controllers whose period is due at ``time_s``."""
         if not self.periods_s:
             return
-        for m, site in enumerate(self._sites):
-            period_s = site.controller.period_s if site.controller is not None else None
-            if period_s is not None and time_s % period_s == 0 and site.plugged:
+        for m, site in enumerate(self.sites):
+            if site.due(time_s):
                 self._pass_time(time_s)
-                self._ask(m, time_s)
+                site.ask(time_s)
                 self._apply(m, time_s)
-
-    def _ask(self, m: int, time_s: float) -> None:
-        """Ask a station's controller what each vehicle should draw."""
-        site = self._sites[m]
-        if site.controller is None:
-            return
-        for session in site.plugged:
-            session.integrate(time_s)
-        asked = np.asarray(site.controller.schedule(time_s, self.site_view(m)), dtype=np.float64)
-        taken = [session.charger for session in site.plugged]
-        if asked.shape != (site.info.chargers,) or np.isnan(asked[taken]).any():
-            raise CosimError(
-                f"the controller of station '{site.info.id}' ({type(site.controller).__name__}) returned an array of "
-                f"shape {asked.shape} at {time_s:g} s; expected one number for each of {site.info.chargers} chargers, "
-                "none of them NaN where a vehicle is plugged in."
-            )
-        for session in site.plugged:
-            session.asked_kw = float(asked[session.charger])
 
     # ---- views
 
     def site_view(self, m: int) -> SiteView:
         """Return what the controller of station ``m`` sees; the needs are those of the last event."""
-        site = self._sites[m]
-        need_kwh, limit_kw, plug_in_s = np.full((3, site.info.chargers), np.nan)
-        for session in site.plugged:
-            need_kwh[session.charger] = session.need_kwh
-            limit_kw[session.charger] = session.limit_kw
-            plug_in_s[session.charger] = session.plug_in_s
-        return SiteView(
-            station=site.info,
-            occupied=~np.isnan(plug_in_s),
-            need_kwh=need_kwh,
-            max_power_kw=limit_kw,
-            plug_in_s=plug_in_s,
-            cap_kw=site.cap_kw,
-            queued=len(site.queue),
-        )
+        return self.sites[m].view()
 
     @property
     def caps_kw(self) -> list[float]:
         """Droop cap per charger at each station."""
-        return [site.cap_kw for site in self._sites]
+        return [site.cap_kw for site in self.sites]
 
     def present(self, m: int) -> tuple[list[Session], list[Session]]:
         """Return the sessions waiting and plugged in at station ``m``, in the order of coming and of plugging in."""
-        site = self._sites[m]
+        site = self.sites[m]
         return list(site.queue), list(site.plugged)
+
+
+def _is_void(plan: int, session: Session) -> bool:
+    """Whether an entry of the heap is no longer true."""
+    if plan == _DEPARTURE:
+        return session.charger == GONE
+    return session.plan != plan or session.charger in (QUEUED, GONE) or session.limit_kw == 0.0

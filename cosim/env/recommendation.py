@@ -267,8 +267,8 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
 
     def _finish(self, simulation: Simulation) -> dict[str, float]:
         """Make the tables of the run and return its metrics."""
-        end_s, state = simulation.end_s, simulation.state
-        self.tables = make_tables(state.trips, state.records, end_s, self.scenario.reward)
+        end_s = simulation.end_s
+        self.tables = make_tables(simulation.state, end_s, self.scenario.reward)
         metrics = make_metrics(self.tables, end_s)
         return {"TTT": metrics["ttt_s"], "CVV": metrics["cvv_pu"], "WCT": metrics["wct_min"], **metrics}
 

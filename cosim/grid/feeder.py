@@ -76,6 +76,12 @@ class Feeder:
             return int(bus)
         raise InputError(f"{prefix}the feeder '{self.name}' has no bus '{bus}'; {self._what_buses(str(bus))}.")
 
+    def base_load_kw(self, bus: int) -> float:
+        """Return the active base load at a bus: its loads in service times their ``scaling``."""
+        loads = self.net.load
+        here = loads[(loads["bus"] == bus) & loads["in_service"].astype(bool)]
+        return float((here["p_mw"] * here["scaling"]).sum()) * 1e3
+
     def _what_buses(self, bus: str) -> str:
         """Say which buses there are, in the fewest words."""
         numbers = sorted(self.bus_numbers)

@@ -11,45 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cosim.price import USUAL_PRICE, Price
+
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
+
+__all__ = ["SECONDS_PER_HOUR", "Price", "Site", "SiteState", "Vehicles", "check_fits"]
 
 SECONDS_PER_HOUR = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """The price of energy rises with the load: ``k0 + k1 * load`` (Eq. 4).
-
-    The defaults are those of He, Venkatesh and Guan (2012), whose form of the bill the paper uses.
-
-    Attributes
-    ----------
-    k0_per_kwh : float
-        Price without load, in any currency.
-    k1_per_kwh_kw : float
-        By how much it rises with each kW; greater than 0.
-    """
-
-    k0_per_kwh: float = 1e-4
-    k1_per_kwh_kw: float = 1.2e-4
-
-    def __post_init__(self) -> None:
-        """Refuse prices for which cheap is not the same as even.
-
-        Raises
-        ------
-        ValueError
-            If ``k0_per_kwh`` is negative or ``k1_per_kwh_kw`` not positive.
-        """
-        if not (self.k0_per_kwh >= 0.0 and self.k1_per_kwh_kw > 0.0):
-            raise ValueError(
-                f"k0_per_kwh = {self.k0_per_kwh} must be at least 0 and k1_per_kwh_kw = {self.k1_per_kwh_kw} above 0"
-            )
-
-    def at(self, load_kw: ArrayLike) -> NDArray[np.float64]:
-        """Return the price at a total load (Eq. 4), per kWh; shape of ``load_kw``."""
-        return self.k0_per_kwh + self.k1_per_kwh_kw * np.asarray(load_kw, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +41,7 @@ class Site:
 
     base_kw: NDArray[np.float64]
     slot_s: float
-    price: Price = Price()
+    price: Price = USUAL_PRICE
     limit_kw: float = np.inf
     charging_limit_kw: float = np.inf
 
@@ -244,7 +213,7 @@ class SiteState:
     arrival_slot: NDArray[np.int64]
     base_kw: NDArray[np.float64]
     headroom_kw: NDArray[np.float64]
-    price: Price = Price()
+    price: Price = USUAL_PRICE
 
     def __len__(self) -> int:
         """Return the number of vehicles."""

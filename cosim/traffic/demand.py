@@ -32,6 +32,8 @@ class Demand:
         Whether the vehicle asks for a station at departure.
     soc_start : ndarray of float, shape (n,)
         State of charge at departure; NaN for the others.
+    parking_s : ndarray of float, shape (n,)
+        How long the vehicle stays at its station; NaN if it leaves once it is charged.
     """
 
     vehicle: tuple[str, ...]
@@ -40,6 +42,7 @@ class Demand:
     destination: NDArray[np.int64]
     is_ev: NDArray[np.bool_]
     soc_start: NDArray[np.float64]
+    parking_s: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Count the vehicles."""
@@ -92,6 +95,10 @@ def random_demand(scenario: Scenario, network: RoadNetwork, rng: np.random.Gener
     # A shift by 1..n-1 is uniform over all other edges, without rejection.
     destination = (origin + rng.integers(1, len(candidates), count)) % len(candidates)
     soc = rng.uniform(scenario.fleet.initial_soc_min, scenario.fleet.initial_soc_max, count)
+    parking_s = np.full(count, np.nan)
+    if scenario.fleet.parking_share:
+        chosen = rng.permutation(np.flatnonzero(is_ev))[: round(evs * scenario.fleet.parking_share)]
+        parking_s[chosen] = rng.uniform(scenario.fleet.parking_min_s, scenario.fleet.parking_max_s, len(chosen))
     return Demand(
         vehicle=tuple(f"v{i}" for i in range(count)),
         depart_s=depart_s,
@@ -99,4 +106,5 @@ def random_demand(scenario: Scenario, network: RoadNetwork, rng: np.random.Gener
         destination=candidates[destination],
         is_ev=is_ev,
         soc_start=np.where(is_ev, soc, np.nan),
+        parking_s=parking_s,
     )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import cosim
 from cosim import registry
-from cosim.control import Request
+from cosim.control import Request, SiteView
 from cosim.coupling import CoupledSystem
 from cosim.errors import InputError
 from cosim.estimates import StationEstimates
@@ -143,6 +144,18 @@ def test_the_conformance_check_finds_what_is_no_recommender() -> None:
         check_recommender(dict)  # type: ignore[arg-type]
 
 
+def test_the_conformance_check_finds_who_writes_into_the_view() -> None:
+    class Writes:
+        period_s = None
+
+        def schedule(self, time_s: float, site: SiteView) -> NDArray[np.float64]:
+            site.max_power_kw[:] = 0.0
+            return site.max_power_kw
+
+    with pytest.raises(InputError, match="writes into the view; it must make an array of its own"):
+        check_controller(Writes())
+
+
 def test_the_conformance_check_finds_a_short_answer() -> None:
     class Short:
         period_s = -1.0
@@ -153,6 +166,6 @@ def test_the_conformance_check_finds_a_short_answer() -> None:
     with pytest.raises(InputError) as caught:
         check_controller(Short())  # type: ignore[arg-type]
     assert caught.value.faults == (
-        "Short: period_s = -1.0 must be greater than 0, or None.",
+        "Short: period_s = -1.0 must be a whole number of seconds, at least 1, or None.",
         "Short: schedule() returned shape (1,), expected (6,).",
     )

@@ -13,6 +13,7 @@ from cosim.charging.session import battery_need_kwh
 from cosim.charging.stations import Arrival, ChargingStations
 from cosim.control import SiteController, SiteView, StationInfo
 from cosim.errors import CosimError
+from cosim.price import Price, StepLoad
 from cosim_agents.sites import EqualShare, Uncontrolled
 
 EFFICIENCY = 0.9
@@ -155,8 +156,13 @@ def test_equal_share_is_max_min_fair(limits_kw: list[float], limit_kw: float, ca
         need_kwh=np.ones(len(limits)),
         max_power_kw=limits,
         plug_in_s=np.zeros(len(limits)),
+        parks=np.zeros(len(limits), dtype=bool),
+        departure_s=np.full(len(limits), 3600.0),
+        efficiency=EFFICIENCY,
         cap_kw=cap_kw,
         queued=0,
+        base=StepLoad.constant(0.0),
+        price=Price(),
     )
     power_kw = EqualShare().schedule(0.0, site)
     most_kw = np.minimum(limits, cap_kw)
