@@ -247,6 +247,10 @@ class SiteView:
         Battery energy still missing to the target.
     max_power_kw : ndarray of float
         What charger and vehicle can take (grid side); 0 for a vehicle that has its target and stays parked.
+    power_kw : ndarray of float
+        What it draws.
+    battery_kwh : ndarray of float
+        Energy in its battery.
     plug_in_s : ndarray of float
         When the vehicle was plugged in.
     parks : ndarray of bool
@@ -270,6 +274,8 @@ class SiteView:
     occupied: NDArray[np.bool_]
     need_kwh: NDArray[np.float64]
     max_power_kw: NDArray[np.float64]
+    power_kw: NDArray[np.float64]
+    battery_kwh: NDArray[np.float64]
     plug_in_s: NDArray[np.float64]
     parks: NDArray[np.bool_]
     departure_s: NDArray[np.float64]
@@ -298,5 +304,30 @@ class SiteController(Protocol):
         array of float, shape (n_chargers,)
             Grid-side power for each charger, kW. Empty chargers are ignored; each value is limited to
             ``[0, min(max_power_kw, cap_kw)]`` afterwards.
+        """
+        ...
+
+
+@runtime_checkable
+class ComputingController(SiteController, Protocol):
+    """A site controller that also lets the vehicles compute, which drains their batteries."""
+
+    def compute(self, since_s: float, until_s: float, site: SiteView) -> NDArray[np.float64]:
+        """Do the work of the whole seconds since the last call.
+
+        Called before anything at the station changes, so that the same vehicles were there all the time and drew the
+        same power; also where there are none.
+
+        Parameters
+        ----------
+        since_s, until_s : float
+            The seconds that begin at or after the first and before the second instant.
+        site : SiteView
+            The station as it was at ``since_s``, after the last decision.
+
+        Returns
+        -------
+        ndarray of float, shape (n_chargers,)
+            Battery energy that each vehicle has used, kWh; 0 for empty chargers.
         """
         ...

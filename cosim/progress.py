@@ -161,10 +161,10 @@ def warnings_of(summary: dict[str, object]) -> list[str]:
 
 def _site_table(sites: dict[str, dict[str, Any]], controllers: dict[str, str]) -> Table:
     """Return what each station did."""
-    table = Table(title="stations", title_justify="left")
+    table = Table(title="stations: energy asked for and given [kWh], peak load [kW]", title_justify="left")
     for column in ("station", "controller"):
         table.add_column(column)
-    for column in ("vehicles", "parked", "asked [kWh]", "delivered [kWh]", "short", "peak [kW]", "cost"):
+    for column in ("EVs", "parked", "asked", "given", "short", "peak", "cost"):
         table.add_column(column, justify="right")
     for name, site in sites.items():
         table.add_row(

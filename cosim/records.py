@@ -55,7 +55,8 @@ class TripLog:
         self.charged_s[i] = session.charged_s
         self.left_s[i] = session.left_s
         self.energy_kwh[i] = session.drawn_kwh
-        self.soc_end[i] = self.soc_plug_in[i] + self._fleet.efficiency * session.drawn_kwh / self._fleet.battery_kwh
+        gained_kwh = self._fleet.efficiency * session.drawn_kwh - session.used_kwh
+        self.soc_end[i] = self.soc_plug_in[i] + gained_kwh / self._fleet.battery_kwh
 
     def table(self, station_ids: Sequence[str]) -> pd.DataFrame:
         """Return ``trips``: one row per vehicle.

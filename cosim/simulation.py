@@ -448,7 +448,8 @@ class Simulation:
         state.trips.soc_plug_in[i] = soc
         state.empty_battery += soc < 0.0
         departure_s = math.inf if math.isnan(self._parking_s[i]) else time_s + self._parking_s[i]
-        return Arrival(float(time_s), i, station, self._need_kwh(soc), departure_s)
+        battery_kwh = max(0.0, soc) * self.scenario.fleet.battery_kwh
+        return Arrival(float(time_s), i, station, self._need_kwh(soc), departure_s, battery_kwh=battery_kwh)
 
     def _arrived(self, time_s: int, vehicle: str) -> None:
         """Note the end of a trip."""
@@ -526,6 +527,7 @@ class Simulation:
 
     def _finish(self) -> None:
         self._close_decision()
+        self.state.stations.finish(self.now_s)
         self.settle_records()
         self._sumo_incidents = self.traffic.incidents()
         if self.by_event:

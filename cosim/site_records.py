@@ -35,7 +35,8 @@ def visit_table(stations: ChargingStations, vehicles: Sequence[str], now_s: floa
     DataFrame
         ``station, vehicle, arrival_s, plug_in_s, charged_s`` (when the target was reached), ``left_s, parks,
         departure_s`` (declared; NaN for a vehicle that leaves once it is charged), ``max_power_kw, asked_kwh`` (grid
-        side, to the target), ``energy_kwh, short_kwh`` and ``reason`` (why it left short; empty if it did not).
+        side, to the target), ``energy_kwh, short_kwh, computing_kwh`` (battery energy used by computing) and ``reason``
+        (why it left short; empty if it did not).
     """
     rows = stations.visits
     ids = [site.info.id for site in stations.sites]
@@ -54,6 +55,7 @@ def visit_table(stations: ChargingStations, vehicles: Sequence[str], now_s: floa
     columns["asked_kwh"] = _floats([session.asked_kwh for _, session in rows])
     columns["energy_kwh"] = _floats(drawn_kwh)
     columns["short_kwh"] = np.where(over, _floats([session.short_kwh for _, session in rows]), 0.0)
+    columns["computing_kwh"] = _floats([session.used_kwh for _, session in rows])
     columns["reason"] = np.array([why_short(session) for _, session in rows], dtype=object)
     return pd.DataFrame(columns)
 

@@ -126,6 +126,8 @@ def _site(chargers: int, plugged: int) -> SiteView:
         occupied=occupied,
         need_kwh=shown(need_kwh),
         max_power_kw=shown(max_power_kw),
+        power_kw=shown(max_power_kw / 2),
+        battery_kwh=shown(20.0 - need_kwh),
         plug_in_s=shown(np.linspace(0.0, 3500.0, chargers)),
         parks=parks,
         departure_s=shown(departure_s),

@@ -21,7 +21,7 @@ COLUMNS = {
     "lines": "time_s line loading_percent loss_kw",
     "decisions": "step time_s vehicle station reward cost",
     "sessions": "station vehicle arrival_s plug_in_s charged_s left_s parks departure_s max_power_kw asked_kwh "
-    "energy_kwh short_kwh reason",
+    "energy_kwh short_kwh computing_kwh reason",
 }
 
 

@@ -45,6 +45,10 @@ class Session:
         When its driver expects to leave: ``departure_s``, or an estimate made when it was plugged in.
     drawn_kwh : float
         Grid energy drawn until ``since_s``.
+    used_kwh : float
+        Battery energy used by computing.
+    battery_kwh : float
+        Energy in the battery on arrival; NaN where nobody knows.
     asked_kwh : float
         Grid energy that would reach the target, on arrival.
     rated_kw : float
@@ -58,6 +62,8 @@ class Session:
         Which charger it occupies; ``QUEUED`` or ``GONE``.
     plan : int
         Number of the last planned end; older plans are void.
+    planned_used_kwh : float
+        ``used_kwh`` when the end was planned.
     """
 
     vehicle: int
@@ -74,6 +80,8 @@ class Session:
     left_s: float = math.nan
     expected_s: float = math.nan
     drawn_kwh: float = 0.0
+    used_kwh: float = 0.0
+    battery_kwh: float = math.nan
     asked_kwh: float = math.nan
     rated_kw: float = math.nan
     offered_kwh: float = 0.0
@@ -81,6 +89,7 @@ class Session:
     capped: bool = False
     charger: int = QUEUED
     plan: int = 0
+    planned_used_kwh: float = 0.0
 
     def __post_init__(self) -> None:
         """Note what is asked for on arrival."""
@@ -123,6 +132,18 @@ class Session:
         self.drawn_kwh += self.need_kwh / self.efficiency
         self.need_kwh = self.limit_kw = 0.0
         self.since_s = self.charged_s = time_s
+
+    def use(self, energy_kwh: float) -> None:
+        """Take energy out of the battery; a parked vehicle that had its target is no longer charged."""
+        if energy_kwh <= 0.0:
+            return
+        self.used_kwh += energy_kwh
+        self.need_kwh += energy_kwh
+        self.charged_s, self.limit_kw = math.nan, self.rated_kw
+
+    def stored_kwh(self) -> float:
+        """Return the energy in the battery at ``since_s``."""
+        return self.battery_kwh + self.efficiency * self.drawn_kwh - self.used_kwh
 
     def leave(self, time_s: float) -> None:
         """End the visit, charged or not; the energy has to be accounted for."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cosim.charging.session import GONE, QUEUED, SECONDS_PER_HOUR
-from cosim.control import SiteView
+from cosim.control import ComputingController, SiteView
 from cosim.errors import CosimError
 from cosim.price import Price, StepLoad
 
@@ -74,8 +74,9 @@ class ChargingSite:
     """
 
     __slots__ = (
-        "_around", "_asked_s", "_efficiency", "_free", "_offered_kwh", "_open_stay_factor", "_since_s", "cap_kw",
-        "controller", "cost", "energy_kwh", "info", "load_kw", "peak_kw", "plugged", "queue",
+        "_around", "_asked_s", "_computed_s", "_computes", "_efficiency", "_free", "_offered_kwh", "_open_stay_factor",
+        "_seen", "_since_s", "cap_kw", "controller", "cost", "energy_kwh", "info", "load_kw", "peak_kw", "plugged",
+        "queue",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +102,19 @@ class ChargingSite:
         self._since_s = 0.0
         self._asked_s = -1.0
         self._offered_kwh = 0.0
+        self._computes = controller if isinstance(controller, ComputingController) else None
+        self._computed_s = 0.0
+        self._seen = self.view()
+
+    def compute(self, time_s: float) -> None:
+        """Let the vehicles compute up to now, if the controller has them do so; called before anything changes."""
+        if self._computes is None or time_s <= self._computed_s:
+            return
+        used_kwh = self._computes.compute(self._computed_s, time_s, self._seen)
+        self._computed_s = time_s
+        for session in self.plugged:
+            session.integrate(time_s)
+            session.use(float(used_kwh[session.charger]))
 
     def account(self, time_s: float) -> None:
         """Book what was drawn and offered since the last call at the present load and cap."""
@@ -179,6 +193,8 @@ class ChargingSite:
             session.power_kw = value
             session.plan += 1
             changed.append(session)
+        if self._computes is not None:
+            self._seen = self.view()
         return changed
 
     def ask(self, time_s: float) -> None:
@@ -191,6 +207,7 @@ class ChargingSite:
         """
         if self.controller is None:
             return
+        self.compute(time_s)
         self._asked_s = time_s
         for session in self.plugged:
             session.integrate(time_s)
@@ -212,12 +229,14 @@ class ChargingSite:
 
     def view(self) -> SiteView:
         """Return what the controller sees; the needs are those of the last event."""
-        need_kwh, limit_kw, plug_in_s, departure_s = np.full((4, self.info.chargers), np.nan)
+        need_kwh, limit_kw, power_kw, battery_kwh, plug_in_s, departure_s = np.full((6, self.info.chargers), np.nan)
         parks = np.zeros(self.info.chargers, dtype=np.bool_)
         for session in self.plugged:
             charger = session.charger
             need_kwh[charger] = session.need_kwh
             limit_kw[charger] = session.limit_kw
+            power_kw[charger] = session.power_kw
+            battery_kwh[charger] = session.stored_kwh()
             plug_in_s[charger] = session.plug_in_s
             departure_s[charger] = session.expected_s
             parks[charger] = session.parks
@@ -226,6 +245,8 @@ class ChargingSite:
             occupied=~np.isnan(plug_in_s),
             need_kwh=need_kwh,
             max_power_kw=limit_kw,
+            power_kw=power_kw,
+            battery_kwh=battery_kwh,
             plug_in_s=plug_in_s,
             parks=parks,
             departure_s=departure_s,

@@ -43,6 +43,8 @@ class Arrival:
         When it leaves, charged or not; ``inf`` if it leaves once it is charged.
     max_power_kw : float
         What the vehicle can take.
+    battery_kwh : float
+        Energy in its battery; NaN where nobody knows.
     """
 
     time_s: float
@@ -51,6 +53,7 @@ class Arrival:
     need_kwh: float
     departure_s: float = math.inf
     max_power_kw: float = math.inf
+    battery_kwh: float = math.nan
 
 
 @dataclass(slots=True)
@@ -168,8 +171,10 @@ class ChargingStations:
             while self.next_end_s() <= time_s:
                 _, _, plan, m, session = heapq.heappop(self._ends)
                 touched.add(m)
+                self.sites[m].compute(time_s)
                 if plan != _DEPARTURE:
-                    session.integrate(time_s)
+                    if not self._is_charged(m, session, time_s):
+                        continue
                     session.complete(time_s)
                     if session.parks:
                         continue
@@ -182,6 +187,15 @@ class ChargingStations:
             for m in sorted(touched):
                 self._fill(m, time_s)
         return done
+
+    def _is_charged(self, m: int, session: Session, time_s: float) -> bool:
+        """Whether a planned end of charging holds; what the vehicle has used meanwhile puts it off."""
+        used_kwh = session.used_kwh
+        session.integrate(time_s)
+        if used_kwh == session.planned_used_kwh:
+            return True
+        self._plan(m, session)
+        return False
 
     def next_end_s(self) -> float:
         """Return when the next vehicle is charged or leaves, ``inf`` if none will."""
@@ -228,6 +242,7 @@ class ChargingStations:
             min(site.info.max_power_kw, self._vehicle_max_power_kw, arrival.max_power_kw),
             efficiency=self._efficiency,
             departure_s=arrival.departure_s,
+            battery_kwh=arrival.battery_kwh,
         )
         if session.parks:
             heapq.heappush(self._ends, (session.departure_s, session.vehicle, _DEPARTURE, arrival.station, session))
@@ -237,6 +252,7 @@ class ChargingStations:
     def _fill(self, m: int, time_s: float) -> None:
         """Give free chargers to the heads of the queue, then set powers and load anew."""
         site = self.sites[m]
+        site.compute(time_s)
         site.plug_in(time_s)
         self.queued[m], self.charging[m] = len(site.queue), len(site.plugged)
         site.ask(time_s)
@@ -246,10 +262,15 @@ class ChargingStations:
         """Set the powers of a station and plan the ends that follow."""
         site = self.sites[m]
         for session in site.set_powers(time_s):
-            finish_s = session.finish_s()
-            if finish_s < math.inf:
-                heapq.heappush(self._ends, (finish_s, session.vehicle, session.plan, m, session))
+            self._plan(m, session)
         self.load_kw[m] = site.load_kw
+
+    def _plan(self, m: int, session: Session) -> None:
+        """Note when the vehicle will be charged at its present power."""
+        finish_s = session.finish_s()
+        session.planned_used_kwh = session.used_kwh
+        if finish_s < math.inf:
+            heapq.heappush(self._ends, (finish_s, session.vehicle, session.plan, m, session))
 
     # ---- control
 
@@ -260,6 +281,7 @@ class ChargingStations:
             cap_kw = float(caps_kw[m])
             if cap_kw == site.cap_kw:
                 continue
+            site.compute(time_s)
             site.account(time_s)
             site.cap_kw = cap_kw
             if site.plugged:
@@ -275,6 +297,11 @@ class ChargingStations:
                 self._pass_time(time_s)
                 site.ask(time_s)
                 self._apply(m, time_s)
+
+    def finish(self, time_s: float) -> None:
+        """Let the vehicles compute to the end of the run."""
+        for site in self.sites:
+            site.compute(time_s)
 
     # ---- views
 

@@ -195,3 +195,41 @@ def test_energy_vehicles_and_order_are_kept(data: st.DataObject) -> None:
     plugged = [session for session in sessions if not math.isnan(session.plug_in_s)]
     by_plug = sorted(plugged, key=lambda session: (session.plug_in_s, session.arrival_s, session.vehicle))
     assert [s.vehicle for s in by_plug] == [s.vehicle for s in sorted(plugged, key=lambda s: (s.arrival_s, s.vehicle))]
+
+
+class Computes(Constant):
+    """Lets every vehicle use 2 kW for computing, in whole seconds."""
+
+    def __init__(self, power_kw: float) -> None:
+        super().__init__(power_kw)
+        self.spans_s: list[tuple[float, float]] = []
+
+    def compute(self, since_s: float, until_s: float, site: SiteView) -> np.ndarray:
+        self.spans_s.append((since_s, until_s))
+        seconds = math.ceil(until_s) - math.ceil(since_s)
+        return np.where(site.occupied, 2.0 * seconds / 3600.0, 0.0)
+
+
+def test_computing_drains_the_battery_and_the_balance_holds() -> None:
+    controller = Computes(20.0)
+    stations = make(controller=controller)
+    arrivals = [Arrival(100.0, 0, 0, 9.0, 4000.0, battery_kwh=5.0), Arrival(150.5, 1, 0, 3.0, battery_kwh=8.0)]
+    done = {}
+    for now_s in range(0, 6000, 600):
+        due = [arrival for arrival in arrivals if now_s - 600 < arrival.time_s <= now_s]
+        done |= {session.vehicle: session for _, _, session in stations.settle(float(now_s), due)}
+        stations.run_controllers(float(now_s))
+    stations.finish(6000.0)
+    # Spans follow one another without a gap, from the start to the end.
+    assert [end_s for _, end_s in controller.spans_s[:-1]] == [since_s for since_s, _ in controller.spans_s[1:]]
+    assert (controller.spans_s[0][0], controller.spans_s[-1][1]) == (0.0, 6000.0)
+    # 18 kW arrive in the battery and 2 kW go; the second leaves as soon as it is charged.
+    assert done[1].left_s - done[1].plug_in_s == pytest.approx(3.0 / 16.0 * 3600.0, abs=1.0)
+    assert done[1].used_kwh == pytest.approx(2.0 * (done[1].left_s - 151.0) / 3600.0, abs=2.0 / 3600.0)
+    assert done[0].used_kwh == pytest.approx(2.0 * 3900.0 / 3600.0)
+    for arrival in arrivals:
+        session = done[arrival.vehicle]
+        missing_kwh = arrival.need_kwh + session.used_kwh - EFFICIENCY * session.drawn_kwh
+        assert missing_kwh == pytest.approx(session.need_kwh, abs=1e-9)
+    # Whenever the controller is asked, it goes on charging what computing takes.
+    assert done[0].short_kwh < 2.0 / 3600.0 * 600.0 / EFFICIENCY

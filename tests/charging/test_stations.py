@@ -155,6 +155,8 @@ def test_equal_share_is_max_min_fair(limits_kw: list[float], limit_kw: float, ca
         occupied=np.ones(len(limits), dtype=bool),
         need_kwh=np.ones(len(limits)),
         max_power_kw=limits,
+        power_kw=np.zeros(len(limits)),
+        battery_kwh=np.full(len(limits), 5.0),
         plug_in_s=np.zeros(len(limits)),
         parks=np.zeros(len(limits), dtype=bool),
         departure_s=np.full(len(limits), 3600.0),
