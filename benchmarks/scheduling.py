@@ -24,12 +24,12 @@ import scipy.stats
 from common import machine, verdict
 
 from cosim.scheduling.arrivals import draw_instance, household_load_kw
+from cosim.scheduling.offline import offline_optimum
 from cosim.scheduling.projection import project, split_least_laxity
 from cosim.scheduling.replay import replay
 from cosim.scheduling.shield import feasible_box, shield
 from cosim.scheduling.site import SiteState
 from cosim_agents.sca import rules
-from cosim_agents.sca.offline import offline_optimum
 from cosim_agents.sca.online import ExpectedArrivals, predictive_optimum, rolling_optimum
 
 if TYPE_CHECKING:

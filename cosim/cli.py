@@ -5,14 +5,11 @@ Exit status 0: done; 2: bad input, with one clear sentence for every fault; 1: a
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 import os
 import signal
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import cyclopts
 from cyclopts import Parameter
@@ -20,12 +17,13 @@ from cyclopts import Parameter
 from cosim import registry
 from cosim._version import __version__
 from cosim.errors import CosimError, InputError, InterruptedRunError
+from cosim.options import Changes, free_folder, limit_or_auto, mismatch, names_of, run_folder, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import FrameType
 
-    from cosim.scenario import Scenario
+#: What a recommender learns from if nobody says otherwise.
+_EPISODES = 1000
 
 app = cyclopts.App(
     name="cosim",
@@ -85,80 +83,13 @@ def _usage_sentence(error: cyclopts.CycloptsError) -> str:
     return f"{text} (python -m cosim --help lists commands and options)"
 
 
-def _whole_number(_kind: object, tokens: Sequence[cyclopts.Token]) -> int:
-    """Read a whole number; cyclopts would round 1.5."""
-    text = tokens[0].value
-    if not text.lstrip("+-").isdigit():
-        raise InputError(f"--seed: found '{text}'; it must be a whole number, at least 0.")
-    return int(text)
-
-
-def _limit(_kind: object, tokens: Sequence[cyclopts.Token]) -> float | Literal["auto"]:
-    """Read a cost limit."""
-    text = tokens[0].value
-    if text == "auto":
-        return "auto"
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = math.nan
-    if not math.isfinite(limit):
-        raise InputError(f"--cost-limit: found '{text}'; it must be a number or 'auto'.")
-    return limit
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Changes:
-    """What the command line replaces in the scenario.
-
-    Parameters
-    ----------
-    grid
-        Another feeder: a shipped one or a pandapower JSON file.
-    recommender
-        Who answers the charging requests.
-    controller
-        SITE=NAME: who sets the charging power at a station; may be given several times.
-    settings
-        key.path=value: replace any value of the scenario (fleet.ev_share=0.3); may be given several times.
-    """
-
-    grid: str | None = None
-    recommender: str | None = None
-    controller: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = ()
-
-    def overrides(self) -> dict[str, Any]:
-        """Return them as ``load_scenario`` takes them; the options win over ``--set``."""
-        from cosim.scenario_file import parse_assignment  # noqa: PLC0415 - not needed for --help
-
-        found: dict[str, Any] = {}
-        settings = dict(parse_assignment(text) for text in self.settings)
-        if self.recommender is not None:
-            # It comes first, since it takes the options of another one away; those set here are its own.
-            found["recommender"] = self.recommender
-            settings = {key: value for key, value in settings.items() if key not in {"recommender", "recommender.name"}}
-        found |= settings
-        if self.grid is not None:
-            # A shipped grid's name wins over a file of the same name.
-            is_file = self.grid not in registry.names("grid") and _looks_like_file(self.grid)
-            found["grid.file" if is_file else "grid.name"] = self.grid
-        for text in self.controller:
-            site, separator, name = text.partition("=")
-            if not separator or not site or not name:
-                raise InputError(f"--controller {text}: expected SITE=NAME, such as CS1=equal-share.")
-            found[f"controller.{site}"] = {"name": name}
-        return found
-
-
 @app.command
 def run(
     scenario: str = "nguyen-dupuis",
     /,
     *,
     changes: Changes | None = None,
-    seed: Annotated[int | None, Parameter(converter=_whole_number)] = None,
+    seed: Annotated[int | None, Parameter(converter=whole_number)] = None,
     out: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     backend: Literal["libsumo", "traci"] | None = None,
@@ -198,7 +129,7 @@ def run(
     from cosim.runner import Watch  # noqa: PLC0415
     from cosim.runner import run as simulate  # noqa: PLC0415
 
-    folder = RunFolder(out, overwrite=overwrite) if out else RunFolder.numbered(_default_folder(resolved))
+    folder = RunFolder(out, overwrite=overwrite) if out else RunFolder.numbered(run_folder(resolved))
     display = ProgressDisplay(resolved, quiet=quiet)
     try:
         with display:
@@ -218,7 +149,8 @@ def compare(  # noqa: PLR0913 - one argument an option
     scenario: str = "nguyen-dupuis",
     /,
     *,
-    recommenders: str,
+    recommenders: str | None = None,
+    controllers: str | None = None,
     changes: Changes | None = None,
     seeds: str = "20",
     workers: int = 1,
@@ -228,7 +160,7 @@ def compare(  # noqa: PLR0913 - one argument an option
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Run several recommenders with the same seeds, and compare them.
+    """Run several recommenders, or at a station several controllers, with the same seeds, and compare them.
 
     Parameters
     ----------
@@ -237,6 +169,9 @@ def compare(  # noqa: PLR0913 - one argument an option
     recommenders
         Names with commas: nearest,merit-order. Options of one of them are set with --set recommender.name=NAME --set
         recommender.OPTION=VALUE.
+    controllers
+        For a station scenario, instead of recommenders: names with commas, such as eager,oa,calc. Options of one of
+        them are set with --set controller.NAME.OPTION=VALUE.
     seeds
         How many evaluation seeds (20), or the seeds with commas (3,4,5).
     workers
@@ -245,7 +180,7 @@ def compare(  # noqa: PLR0913 - one argument an option
         Where these processes are: ray (a Ray of its own on this machine), or ray:auto or ray:HOST:PORT (a Ray cluster
         of which this machine is a node).
     reference
-        With whom the others are compared; the one with the lowest mean TTT if left out.
+        With whom the others are compared; the one with the lowest mean TTT, or bill, if left out.
     out
         The comparison folder; runs/<time>-<scenario>-comparison if left out.
     overwrite
@@ -253,14 +188,34 @@ def compare(  # noqa: PLR0913 - one argument an option
     quiet
         Print nothing but the comparison folder's path.
     """
-    from cosim.scenario_file import load_scenario  # noqa: PLC0415 - not needed for --help
+    from cosim.scenario_file import is_station_scenario, load_scenario  # noqa: PLC0415 - not needed for --help
 
     chosen = changes or Changes()
+    if is_station_scenario(scenario):
+        if recommenders is not None:
+            raise InputError(
+                f"--recommenders: '{scenario}' is a station scenario, whose --controllers A,B,... are compared instead."
+            )
+        overrides = chosen.station_overrides(scenario)
+
+        from cosim.station.commands import compare_at_station  # noqa: PLC0415 - heavy imports only where something runs
+
+        compare_at_station(
+            scenario, overrides, names_of("controllers", controllers, "eager,oa,mpc"), seeds,
+            workers=workers, cluster=cluster, reference=reference, out=out or free_folder,
+            overwrite=overwrite, quiet=quiet,
+        )  # fmt: skip
+        return
+    if controllers is not None:
+        raise InputError(
+            f"--controllers: '{scenario}' is no station scenario; its --recommenders A,B,... are compared, and "
+            "--controller SITE=NAME sets a station's controller for all of them."
+        )
     if chosen.recommender is not None:
         raise InputError("--recommender: a comparison takes --recommenders A,B,... instead.")
     resolved = load_scenario(scenario, **chosen.overrides())
-    names = [name.strip() for name in recommenders.split(",") if name.strip()]
-    folder = out or _free_folder(f"{resolved.name}-comparison")
+    names = names_of("recommenders", recommenders, "nearest,merit-order")
+    folder = out or free_folder(f"{resolved.name}-comparison")
 
     from cosim import experiment  # noqa: PLC0415 - heavy imports only where something runs
     from cosim.cluster import open_workers  # noqa: PLC0415
@@ -292,18 +247,18 @@ def train(  # noqa: PLR0913 - one argument an option
     /,
     *,
     changes: Changes | None = None,
-    episodes: int = 1000,
-    seed: Annotated[int, Parameter(converter=_whole_number)] = 0,
+    episodes: int | None = None,
+    seed: Annotated[int, Parameter(converter=whole_number)] = 0,
     workers: int = 1,
     cluster: str | None = None,
     preset: str = "tuned",
-    cost_limit: Annotated[float | Literal["auto"] | None, Parameter(converter=_limit)] = None,
+    cost_limit: Annotated[float | Literal["auto"] | None, Parameter(converter=limit_or_auto)] = None,
     out: Path | None = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Train a recommender on a scenario.
+    """Train a recommender on a scenario, or a controller on a station scenario.
 
     Parameters
     ----------
@@ -312,7 +267,8 @@ def train(  # noqa: PLR0913 - one argument an option
     scenario
         A shipped scenario or a TOML file.
     episodes
-        How many runs of the scenario to learn from.
+        How many runs of the scenario to learn from (1000); at a station how many days (aem-*) or updates of the policy
+        (sca, calc), the learner's own number if left out.
     seed
         Seed of everything random.
     workers
@@ -334,28 +290,48 @@ def train(  # noqa: PLR0913 - one argument an option
     quiet
         Print nothing but the policy's path.
     """
-    from cosim.scenario_file import load_scenario  # noqa: PLC0415 - not needed for --help
+    from cosim.learning import TrainingDisplay, TrainingPlan, scenario_kind  # noqa: PLC0415 - not needed for --help
+    from cosim.scenario_file import is_station_scenario, load_scenario  # noqa: PLC0415
 
     chosen = changes or Changes()
     if chosen.recommender is not None:
         raise InputError("--recommender: what is trained is named by AGENT instead.")
+    learn = registry.load("learner", agent)
+    at_station = is_station_scenario(scenario)
+    if at_station != (scenario_kind(learn) == "station"):
+        raise InputError(mismatch(agent, scenario, at_station=at_station))
+    if at_station:
+        useless = {"--workers": workers != 1, "--cluster": cluster is not None, "--resume": resume,
+                   "--cost-limit": cost_limit is not None}  # fmt: skip
+        faults = [
+            f"{option}: '{agent}' knows no such thing; leave it out." for option, given in useless.items() if given
+        ]
+        if faults:
+            raise InputError(faults)
+        overrides = chosen.station_overrides(scenario)
+
+        from cosim.station.commands import train_at_station  # noqa: PLC0415 - heavy imports only where something runs
+
+        train_at_station(
+            agent, scenario, overrides, episodes=episodes, seed=seed, preset=preset, out=out or free_folder,
+            overwrite=overwrite, quiet=quiet,
+        )  # fmt: skip
+        return
     if resume and out is None:
         raise InputError("--resume: add --out with the folder of the training to go on with.")
-    learn = registry.load("learner", agent)
     resolved = load_scenario(scenario, **chosen.overrides())
 
     from cosim.cluster import open_workers  # noqa: PLC0415 - heavy imports only where something runs
-    from cosim.learning import TrainingDisplay, TrainingPlan  # noqa: PLC0415
 
     display = TrainingDisplay(f"Training {agent} on scenario '{resolved.name}' ...", quiet=quiet)
     with display, open_workers(workers, cluster) as executor:
         plan = TrainingPlan(
             scenario=resolved,
-            episodes=episodes,
+            episodes=_EPISODES if episodes is None else episodes,
             seed=seed,
             preset=preset,
             cost_limit=cost_limit,
-            out=out or _free_folder(f"{resolved.name}-{agent}-training"),
+            out=out or free_folder(f"{resolved.name}-{agent}-training"),
             resume=resume,
             overwrite=overwrite,
             executor=executor,
@@ -375,13 +351,25 @@ def check(scenario: str = "nguyen-dupuis", /, *, changes: Changes | None = None)
     scenario
         A shipped scenario or a TOML file.
     """
-    from cosim.scenario_file import load_scenario  # noqa: PLC0415 - not needed for --help
+    from cosim.scenario_file import (  # noqa: PLC0415 - not needed for --help
+        is_station_scenario,
+        load_scenario,
+        load_station_scenario,
+    )
 
-    resolved = load_scenario(scenario, **(changes or Changes()).overrides())
+    chosen = changes or Changes()
+    if is_station_scenario(scenario):
+        station = load_station_scenario(scenario, **chosen.station_overrides(scenario))
 
-    from cosim.checking import facts  # noqa: PLC0415 - heavy imports only where something is loaded
+        from cosim.station.checking import facts as facts_of_station  # noqa: PLC0415 - heavy imports only where needed
 
-    rows = facts(resolved, scenario)
+        rows = facts_of_station(station)
+    else:
+        resolved = load_scenario(scenario, **chosen.overrides())
+
+        from cosim.checking import facts  # noqa: PLC0415 - heavy imports only where something is loaded
+
+        rows = facts(resolved, scenario)
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")  # noqa: T201
@@ -395,23 +383,3 @@ def list_plugins() -> None:
         width = max((len(name) for name in registry.names(kind)), default=0)
         for name in registry.names(kind):
             print(f"  {name:<{width}}  {registry.describe(kind, name)}")  # noqa: T201
-
-
-def _looks_like_file(text: str) -> bool:
-    return "/" in text or Path(text).suffix != "" or Path(text).exists()
-
-
-def _default_folder(scenario: Scenario) -> Path:
-    return Path("runs") / _stamped(f"{scenario.name}-{scenario.recommender.name}-seed{scenario.simulation.seed}")
-
-
-def _free_folder(name: str) -> Path:
-    folder, number = Path("runs") / _stamped(name), 1
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / _stamped(f"{name}-{number}")
-    return folder
-
-
-def _stamped(name: str) -> str:
-    return f"{dt.datetime.now().astimezone():%Y%m%d-%H%M%S}-{name}"

@@ -10,10 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cosim import plots
+from cosim.many_runs import ranges
 from cosim.progress import warnings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable
     from types import TracebackType
 
     import pandas as pd
@@ -95,7 +96,7 @@ class ComparisonDisplay:
         """Show means, differences, what went wrong, and where the tables are."""
         means = comparison.table
         self.console.print(
-            f"{comparison.scenario.name}, seeds {_ranges(comparison.seeds)}: {len(comparison.runs)} of "
+            f"{comparison.scenario.name}, seeds {ranges(comparison.seeds)}: {len(comparison.runs)} of "
             f"{len(comparison.recommenders) * len(comparison.seeds)} runs"
         )
         for title, columns in _TABLES.items():
@@ -118,7 +119,7 @@ def failure_sentences(comparison: Comparison) -> list[str]:
     for failure in comparison.failures:
         seeds.setdefault((failure.recommender, failure.reason), []).append(failure.seed)
     return [
-        f"{name}, {'seed' if len(own) == 1 else 'seeds'} {_ranges(own)}: {reason.rstrip('.')}."
+        f"{name}, {'seed' if len(own) == 1 else 'seeds'} {ranges(own)}: {reason.rstrip('.')}."
         for (name, reason), own in seeds.items()
     ]
 
@@ -197,17 +198,8 @@ def _warnings(comparison: Comparison) -> list[str]:
         summary: dict[str, object] = {
             "counts": rows.sum(numeric_only=True).astype(int).to_dict(),
             "stop_reason": "time limit" if late else "all arrived",
+            # The table of runs does not tell them apart.
+            "sites": {},
         }
         found += [f"{name}, all its runs together: {warning}" for warning in warnings_of(summary)]
     return found
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Write 1, 2, 3, 7 as ``1-3, 7``."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts)

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import operator
-import traceback
-from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,21 +19,28 @@ from cosim.comparison import Comparison, ComparisonFolder, FailedRun, run_row
 from cosim.coupling import CoupledSystem, couple
 from cosim.errors import CosimError, InputError, nearest_name
 from cosim.grid_log import decision_cost_pu
+from cosim.many_runs import (
+    EVALUATION_SEED_START,
+    as_they_end,
+    check_seeds,
+    evaluation_seeds,
+    parse_seeds,
+    reason_of,
+    repeated,
+)
 from cosim.runner import run
 from cosim.scenario import Scenario
 from cosim.scenario_file import load_scenario
 from cosim.statistics import mean_over_runs
 from cosim.traffic.demand import vehicle_counts
 
+__all__ = ["EVALUATION_SEED_START", "RunOutcome", "base_cost_pu", "compare", "evaluation_seeds", "parse_seeds"]
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from cosim.grid.powerflow import PowerFlow
-
-#: The k-th evaluation seed is this plus k, for k below as many; training keeps to other seeds, so that nobody is tested
-#: on what they have learnt.
-EVALUATION_SEED_START = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +76,6 @@ class _Job:
     scenario: str
     recommender: str
     seed: int
-
-
-def evaluation_seeds(count: int) -> tuple[int, ...]:
-    """Return the first so many evaluation seeds."""
-    return tuple(range(EVALUATION_SEED_START, EVALUATION_SEED_START + count))
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Read ``--seeds``: how many evaluation seeds (``20``), or the seeds themselves (``3,4,5``; ``3,`` for one).
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-    """
-    parts = text.removesuffix(",").split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise InputError(f"--seeds {text}: expected how many evaluation seeds (20), or seeds with commas (3,4,5).")
-    numbers = tuple(int(part) for part in parts)
-    if "," not in text and numbers[0] > EVALUATION_SEED_START:
-        raise InputError(
-            f"--seeds {text}: there are {EVALUATION_SEED_START} evaluation seeds; for one seed, add a comma."
-        )
-    return numbers if "," in text else evaluation_seeds(numbers[0])
 
 
 def compare(
@@ -166,7 +146,7 @@ def compare(
         folder.write_scenario(resolved)
         folder.write(comparison, with_differences=False)
     try:
-        for outcome in _outcomes(jobs, executor):
+        for outcome in as_they_end(jobs, _attempt, _lost, executor):
             outcomes[outcome.recommender, outcome.seed] = outcome
             if folder is not None:
                 folder.write(_fill(comparison, outcomes), with_differences=False)
@@ -199,7 +179,7 @@ def _check(
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Return the seeds, and who is a learned policy, if all is well; report all faults at once."""
     learned = []
-    faults = [f"recommenders: '{name}' is given twice." for name in _repeated(names)]
+    faults = [f"recommenders: '{name}' is given twice." for name in repeated(names)]
     if not names:
         faults.append("recommenders: none is given; name at least one, such as nearest.")
     for name in dict.fromkeys(names):
@@ -213,38 +193,14 @@ def _check(
             faults.extend(error.faults)
     if reference is not None and reference not in names:
         faults.append(f"reference: '{reference}' is not among the recommenders; {nearest_name(reference, names)}.")
-    try:
-        numbers = tuple(operator.index(seed) for seed in seeds)
-    except TypeError as error:
-        raise InputError([*faults, f"seeds: they must be whole numbers ({error})."]) from None
-    faults += [f"seeds: {seed} is given twice." for seed in _repeated(numbers)]
-    faults += [f"seeds: {seed} is below 0." for seed in numbers if seed < 0]
-    if not numbers:
-        faults.append("seeds: none is given; at least one is needed.")
+    numbers = check_seeds(seeds, faults)
     if faults:
         raise InputError(faults)
     return numbers, tuple(learned)
 
 
-def _repeated(values: Sequence[Any]) -> list[Any]:
-    return [value for value in dict.fromkeys(values) if values.count(value) > 1]
-
-
-def _outcomes(jobs: Sequence[_Job], executor: Executor | None) -> Iterator[RunOutcome]:
-    """Do the jobs; yield each outcome when it is there."""
-    if executor is None:
-        yield from map(_attempt, jobs)
-        return
-    futures = {executor.submit(_attempt, job): job for job in jobs}
-    try:
-        for future in as_completed(futures):
-            error = future.exception()
-            job = futures[future]
-            # _attempt does not raise: it is the process that failed.
-            yield RunOutcome(job.recommender, job.seed, failure=f"{error}") if error else future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+def _lost(job: _Job, reason: str) -> RunOutcome:
+    return RunOutcome(job.recommender, job.seed, failure=reason)
 
 
 def _attempt(job: _Job) -> RunOutcome:
@@ -255,9 +211,7 @@ def _attempt(job: _Job) -> RunOutcome:
     except CosimError as error:
         return RunOutcome(job.recommender, job.seed, failure=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - a fault in a plug-in must not take the others' runs along
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
-        return RunOutcome(job.recommender, job.seed, failure=reason)
+        return RunOutcome(job.recommender, job.seed, failure=reason_of(error))
     row = run_row(job.recommender, job.seed, result, base_cost_pu(scenario, system.power_flow))
     return RunOutcome(job.recommender, job.seed, row, result.stations, result.summary["versions"])
 

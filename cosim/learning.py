@@ -8,23 +8,59 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TypeAlias, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
     from pathlib import Path
     from types import TracebackType
 
     from cosim.scenario import Scenario
+    from cosim.station_scenario import StationScenario
+
+ScenarioKind: TypeAlias = Literal["coupled", "station"]
+#: Attribute of a learner that says which kind of scenario it takes.
+_MARK: Final = "scenario_kind"
+#: How an epoch's numbers are shown, where they are there.
+_SHOWN: Final = {
+    "TTT": "TTT {:,.0f} s",
+    "CVV": "CVV {:.2f} pu",
+    "WCT": "WCT {:.2f} min",
+    "return": "return {:.4f}",
+}
+
+F = TypeVar("F", bound="Callable[..., Path]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingPlan:
-    """What is to be trained.
+class Plan:
+    """What every training needs to know.
+
+    Attributes
+    ----------
+    seed : int
+        Everything random follows from it.
+    preset : str
+        Name of a set of hyper-parameters.
+    out : Path
+        Folder for policy, checkpoint and metrics.
+    overwrite : bool
+        Allow a folder that exists.
+    """
+
+    seed: int
+    preset: str
+    out: Path
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan(Plan):
+    """What is to be trained on a coupled scenario.
 
     Attributes
     ----------
@@ -32,18 +68,10 @@ class TrainingPlan:
         On what.
     episodes : int
         Runs of the scenario to learn from.
-    seed : int
-        Everything random follows from it.
-    preset : str
-        Name of a set of hyper-parameters.
     cost_limit : float, "auto" or None
         Limit of an episode's cost (pu); the preset's if None.
-    out : Path
-        Folder for policy, checkpoint and metrics.
     resume : bool
         Go on from the checkpoint in the folder.
-    overwrite : bool
-        Allow a folder that exists.
     executor : concurrent.futures.Executor or None
         Where episodes are collected: processes (``cosim.workers.WorkerProcesses``), not threads. Without one they are
         collected here, one after the other; the results are the same.
@@ -51,13 +79,42 @@ class TrainingPlan:
 
     scenario: Scenario
     episodes: int
-    seed: int
-    preset: str
     cost_limit: float | Literal["auto"] | None
-    out: Path
     resume: bool = False
-    overwrite: bool = False
     executor: Executor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationTrainingPlan(Plan):
+    """What is to be trained on a station scenario.
+
+    Attributes
+    ----------
+    scenario : StationScenario
+        On what.
+    episodes : int or None
+        How often to improve the policy (``sca``, ``calc``), or days to play (``aem``); the learner's own number if
+        None.
+    """
+
+    scenario: StationScenario
+    episodes: int | None = None
+
+
+def learns_on(kind: ScenarioKind) -> Callable[[F], F]:
+    """Mark a learner as one for a kind of scenario; without a mark it takes coupled ones."""
+
+    def mark(learner: F) -> F:
+        setattr(learner, _MARK, kind)
+        return learner
+
+    return mark
+
+
+def scenario_kind(learner: object) -> ScenarioKind:
+    """Return which kind of scenario a learner takes; it is given the plan of that kind."""
+    kind: ScenarioKind = getattr(learner, _MARK, "coupled")
+    return kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +127,8 @@ class EpochReport:
         Which one, from 1, and of how many.
     numbers : mapping of str to float
         ``TTT`` (s), ``CVV`` (pu) and ``WCT`` (min), means over the epoch's episodes, and whatever the learner logs,
-        among it ``lambda`` and ``predictor_rmse`` where there are such.
+        among it ``lambda`` and ``predictor_rmse`` where there are such. Of a station ``return``, in the learner's own
+        unit.
     left_s : float
         Wall-clock time that the remaining epochs will take.
     """
@@ -94,7 +152,7 @@ class TrainingWatch(Protocol):
 
 
 class Train(Protocol):
-    """What an entry point in ``cosim.learners`` names."""
+    """What an entry point in ``cosim.learners`` names; `learns_on` marks one that takes a ``StationTrainingPlan``."""
 
     def __call__(self, plan: TrainingPlan, watch: TrainingWatch) -> Path:
         """Train a policy.
@@ -171,9 +229,7 @@ def epoch_line(report: EpochReport) -> str:
     numbers = report.numbers
     parts = [
         f"epoch {report.epoch} of {report.epochs}",
-        f"TTT {numbers['TTT']:,.0f} s",
-        f"CVV {numbers['CVV']:.2f} pu",
-        f"WCT {numbers['WCT']:.2f} min",
+        *(form.format(numbers[name]) for name, form in _SHOWN.items() if name in numbers),
     ]
     if "lambda" in numbers:
         parts.append(f"lambda {numbers['lambda']:.3f}")

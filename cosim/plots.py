@@ -35,8 +35,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 #: When the colours are used up they come again with the next of these.
 _DASHES = ("-", "--", ":", "-.")
 _BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0}
-_GRID = "0.92"
-_DOTS_PER_INCH = 110
+GRID_COLOUR = "0.92"
+DOTS_PER_INCH = 110
 #: What is drawn of a training, in its lines' names, with the labels of the axes.
 _TRAINED = {"TTT": "TTT [s]", "CVV": "CVV [pu]", "WCT": "WCT [min]"}
 
@@ -89,13 +89,30 @@ def write_plots(comparison: Comparison, path: Path) -> None:
         If a picture cannot be written.
     """
     for name, draw in zip(PICTURES, (plot_occupancy, plot_charging_power), strict=True):
-        figure = draw(comparison)
-        temporary = path / f".{name}"
-        try:
-            figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
-            temporary.replace(path / name)
-        except OSError as error:
-            raise WriteError(f"{path / name} cannot be written: {error.strerror or error}.") from error
+        write_picture(draw(comparison), path / name)
+
+
+def write_picture(figure: Figure, path: Path) -> None:
+    """Write a picture, which is replaced as a whole.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to write.
+    path : Path
+        A PNG file in a folder that exists.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}")
+    try:
+        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
+        temporary.replace(path)
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def plot_occupancy(comparison: Comparison) -> Figure:
@@ -120,18 +137,18 @@ def plot_occupancy(comparison: Comparison) -> Figure:
     tables = _station_tables(comparison)
     stations = comparison.scenario.station
     rows, columns = math.ceil(len(tables) / 3), min(len(tables), 3)
-    figure = _figure(width_inch=max(6.0, 1.0 + 3.2 * columns), height_inch=1.2 + 2.4 * rows)
+    figure = new_figure(width_inch=max(6.0, 1.0 + 3.2 * columns), height_inch=1.2 + 2.4 * rows)
     panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel())
     peak = max(float((table["queued"] + table["charging"]).max()) for table in tables.values())
     capacities = sorted({station.chargers for station in stations if station.chargers <= 2 * peak})
     for panel, (name, table) in zip(panels, tables.items(), strict=False):
-        for station, style in zip(stations, _styles(len(stations)), strict=True):
+        for station, style in zip(stations, line_styles(len(stations)), strict=True):
             own = table[table["station"] == station.id]
-            panel.plot(_minutes(own["time_s"]), own["queued"] + own["charging"], label=_verbatim(station.id), **style)
+            panel.plot(_minutes(own["time_s"]), own["queued"] + own["charging"], label=verbatim(station.id), **style)
         for chargers in capacities:
             panel.axhline(chargers, color="0.4", linestyle=(0, (6, 4)), linewidth=1, label="chargers")
-        panel.set_title(_verbatim(name), fontsize="medium")
-        panel.grid(color=_GRID)
+        panel.set_title(verbatim(name), fontsize="medium")
+        panel.grid(color=GRID_COLOUR)
     for unused in panels[len(tables) :]:
         unused.remove()
     for lowest in panels[len(tables) - columns : len(tables)]:
@@ -140,7 +157,7 @@ def plot_occupancy(comparison: Comparison) -> Figure:
     for leftmost in panels[: len(tables) : columns]:
         leftmost.set_ylabel("vehicles\nqueued + charging")
     panels[0].set(xlim=(0, None), ylim=(0, None))
-    _legend_below(figure, panels[0])
+    legend_below(figure, panels[0])
     return figure
 
 
@@ -164,13 +181,13 @@ def plot_charging_power(comparison: Comparison) -> Figure:
         If there is no finished run.
     """
     tables = _station_tables(comparison)
-    figure = _figure(width_inch=8.0, height_inch=6.2)
+    figure = new_figure(width_inch=8.0, height_inch=6.2)
     power, cap = figure.subplots(2, 1, sharex=True)
-    for (name, table), style in zip(tables.items(), _styles(len(tables)), strict=True):
+    for (name, table), style in zip(tables.items(), line_styles(len(tables)), strict=True):
         instants = table.groupby("time_s")
         total_kw, caps_kw = instants["power_kw"].sum(), instants["cap_kw"]
         minutes = _minutes(total_kw.index)
-        power.plot(minutes, total_kw, label=_verbatim(name), **style)
+        power.plot(minutes, total_kw, label=verbatim(name), **style)
         # A cap holds for a whole control interval.
         cap.plot(minutes, caps_kw.mean(), drawstyle="steps-post", **style)
         cap.fill_between(minutes, caps_kw.min(), caps_kw.max(), step="post", color=style["color"], **_BAND)
@@ -178,9 +195,9 @@ def plot_charging_power(comparison: Comparison) -> Figure:
     power.yaxis.set_major_formatter("{x:,.0f}")
     cap.set(ylabel="droop cap per charger [kW]", xlabel="time [min]")
     for panel in (power, cap):
-        panel.grid(color=_GRID)
+        panel.grid(color=GRID_COLOUR)
     figure.align_ylabels()
-    _legend_below(figure, power)
+    legend_below(figure, power)
     return figure
 
 
@@ -211,21 +228,21 @@ def plot_training(folders: Sequence[str | Path], *, window: int = 10) -> Figure:
     if window < 1:
         raise InputError(f"window: found {window}; it must be at least 1 epoch.")
     groups = _by_kind([_read_training(Path(folder)) for folder in folders])
-    figure = _figure(width_inch=8.0, height_inch=8.0)
+    figure = new_figure(width_inch=8.0, height_inch=8.0)
     panels = figure.subplots(len(_TRAINED), 1, sharex=True)
-    for (label, trainings), style in zip(groups.items(), _styles(len(groups)), strict=True):
+    for (label, trainings), style in zip(groups.items(), line_styles(len(groups)), strict=True):
         for panel, name in zip(panels, _TRAINED, strict=True):
             seeds = pd.concat([training.epochs[name] for training in trainings], axis="columns", join="inner")
             smooth = seeds.rolling(window, min_periods=1).mean()
             middle = smooth.mean(axis="columns")
             panel.plot(seeds.index, seeds.mean(axis="columns"), color=style["color"], alpha=0.4, linewidth=0.7)
-            panel.plot(seeds.index, middle, label=_verbatim(label), **style | {"linewidth": 2.2})
+            panel.plot(seeds.index, middle, label=verbatim(label), **style | {"linewidth": 2.2})
             if len(trainings) > 1:
                 half = smooth.std(axis="columns")
                 panel.fill_between(seeds.index, middle - half, middle + half, color=style["color"], **_BAND)
     for panel, axis_label in zip(panels, _TRAINED.values(), strict=True):
         panel.set_ylabel(axis_label)
-        panel.grid(color=_GRID)
+        panel.grid(color=GRID_COLOUR)
     panels[0].yaxis.set_major_formatter("{x:,.0f}")
     panels[-1].xaxis.get_major_locator().set_params(integer=True)
     sizes = {training.episodes_per_epoch for trainings in groups.values() for training in trainings}
@@ -234,7 +251,7 @@ def plot_training(folders: Sequence[str | Path], *, window: int = 10) -> Figure:
     band = "; band: ± standard deviation over the seeds" if several else ""
     figure.suptitle(f"thin: each epoch; thick: running mean of {window} epochs{band}", fontsize="medium")
     figure.align_ylabels()
-    _legend_below(figure, panels[0])
+    legend_below(figure, panels[0])
     return figure
 
 
@@ -287,13 +304,14 @@ def _seeds(numbers: Iterable[int]) -> str:
     return ("seed " if len(texts) == 1 else "seeds ") + ", ".join(texts)
 
 
-def _figure(width_inch: float, height_inch: float) -> Figure:
+def new_figure(width_inch: float, height_inch: float) -> Figure:
+    """Return an empty figure; it needs no screen."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - only where something is drawn
 
     return Figure(figsize=(width_inch, height_inch), layout="constrained")
 
 
-def _styles(count: int) -> list[dict[str, Any]]:
+def line_styles(count: int) -> list[dict[str, Any]]:
     """Return how to draw each of so many lines."""
     return [
         {
@@ -305,7 +323,7 @@ def _styles(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def _verbatim(name: str) -> str:
+def verbatim(name: str) -> str:
     """Keep matplotlib from reading dollars as formulas, and from hiding names that begin with an underscore."""
     return (" " if name.startswith("_") else "") + name.replace("$", r"\$")
 
@@ -314,7 +332,7 @@ def _minutes(times_s: pd.Series[float] | pd.Index[float]) -> NDArray[np.float64]
     return np.asarray(times_s, dtype=np.float64) / 60.0
 
 
-def _legend_below(figure: Figure, panel: Axes) -> None:
+def legend_below(figure: Figure, panel: Axes) -> None:
     """Add one legend for all panels, from the lines of one; those of the same name have one entry."""
     handles, labels = panel.get_legend_handles_labels()
     entries = dict(zip(labels, handles, strict=True))

@@ -5,25 +5,30 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from cosim import registry
 from cosim.errors import InputError, nearest_name
-from cosim.scenario import Scenario
+from cosim.scenario import Scenario, Table
+from cosim.station_scenario import StationScenario
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic_core import ErrorDetails
 
+AnyScenario = TypeVar("AnyScenario", bound=Table)
+
 #: Digits and underscores, which TOML would read as one number.
 _BARE_WORD = re.compile(r"\w*_\w*")
 #: Tables whose string shorthand means their ``name``: ``grid="ieee69"``.
 _NAMED_TABLES = ("network", "grid", "recommender")
-#: Tables that may name a file, relative to the scenario file.
+#: Tables that may name a file by ``name``'s rival ``file``.
 _FILE_TABLES = ("network", "grid")
+#: Tables with keys that name files or folders, relative to the scenario file.
+_PATHS = {"network": ("file",), "grid": ("file",), "arrivals": ("sessions", "run")}
 
 
 def load_scenario(source: str | Path, **overrides: Any) -> Scenario:
@@ -47,26 +52,100 @@ def load_scenario(source: str | Path, **overrides: Any) -> Scenario:
     InputError
         With one sentence for every fault.
     """
+    data, path = read_tables(source)
+    if _is_station(data):
+        raise InputError(
+            f"{source}: this is a station scenario ([station] is one table, there is no [network]): controllers are "
+            f"compared on it with 'python -m cosim compare {source} --controllers eager,oa', and trained with 'python "
+            f"-m cosim train calc {source}'."
+        )
+    return _resolved(Scenario, data, path, str(source), overrides)
+
+
+def load_station_scenario(source: str | Path, **overrides: Any) -> StationScenario:
+    """Read a station scenario and check everything that needs no data.
+
+    Parameters
+    ----------
+    source : str or Path
+        A shipped scenario's name (``"station-home"``) or the path of a TOML file.
+    **overrides
+        As for :func:`load_scenario`.
+
+    Returns
+    -------
+    StationScenario
+        Frozen; paths in it are absolute.
+
+    Raises
+    ------
+    InputError
+        With one sentence for every fault.
+    """
+    data, path = read_tables(source)
+    if not _is_station(data):
+        raise InputError(
+            f"{source}: this is a scenario of coupled networks, not a station scenario, which has one table [station] "
+            f"and no [network]; such as {_shipped_stations()}."
+        )
+    return _resolved(StationScenario, data, path, str(source), overrides)
+
+
+def is_station_scenario(source: str | Path) -> bool:
+    """Return whether a scenario is one of a station by itself.
+
+    Parameters
+    ----------
+    source : str or Path
+        As for :func:`load_scenario`.
+
+    Raises
+    ------
+    InputError
+        If there is no such scenario, or it is not TOML.
+    """
+    return _is_station(read_tables(source)[0])
+
+
+def read_tables(source: str | Path) -> tuple[dict[str, Any], Path]:
+    """Return the raw tables of a scenario and where they stand.
+
+    Raises
+    ------
+    InputError
+        If there is no such scenario, or it is not TOML.
+    """
     path = _locate(source)
-    label = str(source)
-    data = _read(path, label)
+    return _read(path, str(source)), path
+
+
+def _is_station(data: Mapping[str, Any]) -> bool:
+    return "network" not in data and (isinstance(data.get("station"), dict) or "arrivals" in data)
+
+
+def _shipped_stations() -> str:
+    return ", ".join(name for name in registry.names("scenario") if is_station_scenario(name)) or "none is installed"
+
+
+def _resolved(
+    kind: type[AnyScenario], data: dict[str, Any], path: Path, label: str, overrides: Mapping[str, Any]
+) -> AnyScenario:
+    """Fill in what is replaced, and validate."""
     data.setdefault("name", re.sub(r"\s+", "-", path.stem))
     for table in _NAMED_TABLES:
         if isinstance(data.get(table), str):
             data[table] = {"name": data[table]}
-    for table in _FILE_TABLES:
-        _make_absolute(data, table, path.parent)
+    _make_absolute(data, path.parent)
     overridden = set()
     for key, value in overrides.items():
         overridden.add(_override(data, "simulation.seed" if key == "seed" else key, value, label))
-    for table in _FILE_TABLES:
-        _make_absolute(data, table, Path.cwd())
+    _make_absolute(data, Path.cwd())
     try:
-        return Scenario.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
         # A station with a fault of its own makes pydantic also report that too few stations are left.
         details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
-        faults = [_sentence(detail, label, overridden, data) for detail in details]
+        faults = [_sentence(detail, label, overridden, data, kind) for detail in details]
         raise InputError(list(dict.fromkeys(faults))) from None
 
 
@@ -97,10 +176,14 @@ def _read(path: Path, label: str) -> dict[str, Any]:
         raise InputError(f"{label}: cannot be read: {error}.") from None
 
 
-def _make_absolute(data: dict[str, Any], table: str, folder: Path) -> None:
-    entry = data.get(table)
-    if isinstance(entry, dict) and isinstance(entry.get("file"), str):
-        entry["file"] = str((folder / Path(entry["file"]).expanduser()).resolve())
+def _make_absolute(data: dict[str, Any], folder: Path) -> None:
+    for table, keys in _PATHS.items():
+        entry = data.get(table)
+        if not isinstance(entry, dict):
+            continue
+        for key in keys:
+            if isinstance(entry.get(key), str):
+                entry[key] = str((folder / Path(entry[key]).expanduser()).resolve())
 
 
 def _override(data: dict[str, Any], key: str, value: Any, label: str) -> str:
@@ -159,19 +242,21 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         return key.strip(), value
 
 
-def _sentence(detail: ErrorDetails, label: str, overridden: set[str], data: Mapping[str, Any]) -> str:
+def _sentence(
+    detail: ErrorDetails, label: str, overridden: set[str], data: Mapping[str, Any], root: type[BaseModel]
+) -> str:
     """Say one fault: file, table and key, what was found, what is allowed."""
     location = detail["loc"]
-    where = f"{label}: {_place(location, data)}"
+    where = f"{label}: {_place(location, data, root)}"
     if ".".join(str(part) for part in location) in overridden:
         where += " (set on the command line)"
     found = detail["input"]
     match detail["type"]:
         case "extra_forbidden":
-            allowed = _fields_at(location[:-1])
+            allowed = _fields_at(location[:-1], root)
             return f"{where}: unknown key; {nearest_name(str(location[-1]), allowed)}."
         case "too_short":
-            return f"{where}: at least one station is needed."
+            return f"{where}: at least one {'station' if location == ('station',) else 'value'} is needed."
         case "dict_type" | "model_type":
             return f"{where}: found {found!r}; a table is needed."
         case "missing":
@@ -183,12 +268,12 @@ def _sentence(detail: ErrorDetails, label: str, overridden: set[str], data: Mapp
             return f"{where}: found {found!r}; {expectation}."
 
 
-def _place(location: tuple[int | str, ...], data: Mapping[str, Any]) -> str:
+def _place(location: tuple[int | str, ...], data: Mapping[str, Any], root: type[BaseModel]) -> str:
     """Write a location as TOML shows it: ``[fleet] ev_share``, ``[[station]] CS1 chargers``."""
     if not location:
         return "the file"
     table, *rest = location
-    if table == "station":
+    if table == "station" and not _is_table("station", root):
         if not rest:
             return "[[station]]"
         entries = data.get("station")
@@ -199,19 +284,19 @@ def _place(location: tuple[int | str, ...], data: Mapping[str, Any]) -> str:
         return " ".join([f"[[station]] {name}", *(str(part) for part in rest[1:2])])
     if table == "controller" and rest:
         return " ".join([f"[controller.{rest[0]}]", *(str(part) for part in rest[1:2])])
-    if not _is_table(str(table)):
+    if not _is_table(str(table), root):
         return str(table)
     return " ".join([f"[{table}]", *(str(part) for part in rest[:1])])
 
 
-def _is_table(name: str) -> bool:
-    field = Scenario.model_fields.get(name)
+def _is_table(name: str, root: type[BaseModel]) -> bool:
+    field = root.model_fields.get(name)
     return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 
 
-def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+def _fields_at(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
     """Return the keys allowed at a place of the scenario."""
-    model: type[BaseModel] = Scenario
+    model = root
     for part in location:
         field = model.model_fields.get(str(part))
         if field is None:

@@ -25,6 +25,8 @@ SUMMARISED = (
 )  # fmt: skip
 #: What is compared seed by seed.
 COMPARED = ("ttt_s", "cvv_pu", "wct_min")
+#: Of the days that a controller played at a station by itself: what is averaged, with intervals.
+DAY_METRICS = ("cost", "ratio", "peak_kw", "load_factor", "demand_met")
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 #: Intervals are the same whenever they are computed.
@@ -162,6 +164,58 @@ def relative_gaps(runs: pd.DataFrame, recommenders: Sequence[str], reference: st
         rows.append((name, reference, len(seeds), mean, low, high))
     columns = ["recommender", "reference", "seeds", "mean_percent", "low_percent", "high_percent"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def day_table(runs: pd.DataFrame, controllers: Sequence[str]) -> pd.DataFrame:
+    """Average the days of each controller of a station.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per controller and seed, with ``DAY_METRICS``, ``vehicles_short``, ``short_kwh`` and ``decisions``.
+    controllers : sequence of str
+        Rows of the result, in this order, whether they have days or not.
+
+    Returns
+    -------
+    DataFrame
+        ``controller``, ``days``; for every metric ``<metric>_mean``, ``_low`` and ``_high`` (95 % interval of the mean,
+        days drawn with replacement); the sums ``vehicles_short``, ``short_kwh`` and ``decisions``.
+    """
+    rows = []
+    for name in controllers:
+        own = runs[runs["controller"] == name]
+        row: dict[str, str | int | float] = {"controller": name, "days": len(own)}
+        for metric in DAY_METRICS:
+            values = own[metric].to_numpy(dtype=np.float64) if len(own) else np.zeros(0)
+            row[f"{metric}_mean"] = float(values.mean()) if len(values) else math.nan
+            row[f"{metric}_low"], row[f"{metric}_high"] = bootstrap_interval(values)
+        for total in ("vehicles_short", "short_kwh", "decisions"):
+            row[total] = np.asarray(own[total]).sum().item() if len(own) else 0
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def cost_gaps(runs: pd.DataFrame, controllers: Sequence[str], reference: str | None) -> pd.DataFrame:
+    """Say by how many percent the mean bill of each controller lies above that of a reference, paired by seed.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per controller and seed, with ``cost``.
+    controllers : sequence of str
+        Whose gap is wanted, in this order; the reference itself has none.
+    reference : str or None
+        To whom; without a reference there are no rows.
+
+    Returns
+    -------
+    DataFrame
+        ``controller, reference, seeds, mean_percent, low_percent, high_percent`` as :func:`relative_gaps` has them.
+    """
+    named = runs.rename(columns={"controller": "recommender", "cost": "ttt_s"})
+    gaps = relative_gaps(named, [name for name in controllers if name != reference], reference)
+    return gaps.rename(columns={"recommender": "controller"})
 
 
 def _gap_percent(ours: NDArray[np.float64], theirs: NDArray[np.float64], axis: int = -1) -> Any:

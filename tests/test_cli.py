@@ -117,7 +117,7 @@ def test_help_and_list_import_nothing_heavy() -> None:
         (["run", "--backend", "sumo"], "libsumo"),
         (["run", "--set", "fleet"], "--set fleet: expected key.path=value"),
         (["run", "--controller", "CS1"], "--controller CS1: expected SITE=NAME, such as CS1=equal-share."),
-        (["run", "--controller", "CS1=eager"], "unknown controller 'eager'"),
+        (["run", "--controller", "CS1=eagr"], "unknown controller 'eagr'; did you mean 'eager'?"),
         (["run", "--grid", "ieee34"], "unknown grid 'ieee34'; did you mean 'ieee33'?"),
         (["run", "--grid", "nowhere.json"], "nowhere.json"),
         (["run", "nowhere.toml"], "nowhere.toml: the scenario file does not exist."),

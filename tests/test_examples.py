@@ -34,6 +34,37 @@ def test_weak_feeder_shows_what_it_promises() -> None:
     assert result.stations.groupby("time_s")["cap_kw"].nunique().max() == 2, "each station has a cap of its own"
 
 
+def test_sites_show_what_they_promise() -> None:
+    result = cosim.run(EXAMPLES / "sites.toml")
+    assert result.summary["controllers"] == {
+        "CS1": "calc", "CS2": "uncontrolled", "CS3": "oa", "CS4": "sca", "CS5": "uncontrolled",
+    }  # fmt: skip
+    sites = result.summary["sites"]
+    assert all(site["asked_kwh"] == pytest.approx(site["delivered_kwh"] + site["short_kwh"]) for site in sites.values())
+    # The trained policies were made for these stations: they decide, and not OA in their place.
+    for name in ("CS1", "CS4"):
+        assert sum(sites[name]["notes"].values()) < 0.2 * len(result.sessions)
+
+
+def test_policies_are_trained_on_runs_of_ones_own(tmp_path: Path) -> None:
+    script = [str(EXAMPLES / "train_sites.py"), str(EXAMPLES / "sites.toml")]
+    options = ["--runs", "3", "--iterations", "1", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, *script, *options], capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("bill / offline optimum") == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"calc-sites-CS1.npz", "sca-sites-CS4.npz"}
+
+
+def test_ocean_site_keeps_its_promises() -> None:
+    result = cosim.run(EXAMPLES / "ocean_site.toml")
+    here = result.sessions[result.sessions["station"] == "CS3"]
+    assert here["short_kwh"].max() <= 1e-6
+    assert 0.0 < here["computing_kwh"].sum() < 0.01 * here["energy_kwh"].sum()
+    tasks = result.tables["tasks"]
+    assert tasks["time_s"].is_unique
+    assert tasks["rejected"].sum() < tasks["tasks"].sum()
+
+
 def test_compare_stations() -> None:
     script = str(EXAMPLES / "compare_stations.py")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)

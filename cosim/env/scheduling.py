@@ -157,7 +157,7 @@ class SchedulingEnv(gymnasium.Env["NDArray[np.float32]", "NDArray[Any]"]):
             slot=slot,
             slot_h=site.slot_h,
             remaining_kwh=at.remaining_kwh[0, places],
-            slots_left=at.leave_slot[0, who] - slot,
+            slots_left=at.until_slot[0, places].astype(np.int64) - slot,
             max_power_kw=at.charger_kw[0, places],
             arrival_slot=self._sites.loaded().vehicles[0].arrival_slot[who],
             base_kw=site.base_kw[slot:],
@@ -207,7 +207,7 @@ class SchedulingEnv(gymnasium.Env["NDArray[np.float32]", "NDArray[Any]"]):
             Before the first :meth:`reset`.
         """
         batch = self._sites.loaded()
-        return batch.vehicles[0], batch.arrays.delivered_kwh[0, : len(batch.vehicles[0])].copy()
+        return batch.vehicles[0], batch.delivered_kwh(0)
 
     def _info(self) -> dict[str, Any]:
         return {name: values[0] for name, values in self._sites.info().items()}

@@ -13,7 +13,22 @@ from cosim.errors import InputError, nearest_name
 from cosim.scheduling.arrivals import TYPE_1, VehicleType, draw_instance
 from cosim.scheduling.sessions import Sessions, read_sessions
 from cosim.scheduling.site import Price, Site, Vehicles, check_fits
-from cosim.scheduling.step_kernel import CHARGER_FEATURES, SITE_FEATURES, Arrays, Scales, advance, place
+from cosim.scheduling.step_kernel import (
+    CAP,
+    CHARGER,
+    CHARGER_FEATURES,
+    ENERGY,
+    LEAVE,
+    PLUG,
+    SITE_FEATURES,
+    UNTIL,
+    WHERE,
+    WHO,
+    Arrays,
+    Scales,
+    advance,
+    place,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,14 +158,16 @@ class SiteBatch:
 
         self.arrays = at = Arrays(
             constants=table(4), base_kw=table(slots + lookahead + 1), headroom_kw=table(slots),
-            charging_kw=table(slots), cost=np.zeros(count), following=np.zeros(count, dtype=np.int64),
-            # What fills the table up never plugs in.
-            plug_slot=places(most, slots + 2), leave_slot=places(most), charger=places(most, -1),
-            energy_kwh=table(most), cap_kw=table(most, 1.0), delivered_kwh=table(most),
-            vehicle=places(chargers, -1), until_slot=places(chargers), charger_kw=table(chargers),
-            remaining_kwh=table(chargers), low_kw=table(chargers), high_kw=table(chargers),
+            charging_kw=table(slots), cost=np.zeros(count), diary=places(5),
+            visits=np.zeros((count, most, 5)), leaving=np.zeros((count, most, 3), dtype=np.int64),
+            delivered_kwh=table(most),
+            vehicle=places(chargers, -1), until_slot=table(chargers), charger_kw=table(chargers),
+            remaining_kwh=table(chargers), target_kwh=table(chargers), low_kw=table(chargers), high_kw=table(chargers),
             power_kw=table(chargers), total_kw=table(2),
         )  # fmt: skip
+        # What fills the tables up neither comes nor leaves.
+        at.visits[:, :, PLUG] = at.leaving[:, :, LEAVE] = slots + 2
+        at.visits[:, :, CHARGER] = -1
         self.vehicles: list[Vehicles] = []
         self.refused, self.refused_kwh = np.zeros(count, dtype=np.int64), np.zeros(count)
         for k, (site, vehicles) in enumerate(instances):
@@ -183,11 +200,27 @@ class SiteBatch:
         self.refused_kwh[k] = vehicles.energy_kwh[by_arrival[~stays]].sum()
         chosen = np.flatnonzero(stays)
         chosen = chosen[np.argsort(plug_slot[chosen], kind="stable")]
-        seated, n = vehicles.take(by_arrival[chosen]), len(chosen)
-        at.plug_slot[k, :n], at.charger[k, :n] = plug_slot[chosen], charger[chosen]
-        at.leave_slot[k, :n], at.energy_kwh[k, :n] = seated.departure_slot, seated.energy_kwh
-        at.cap_kw[k, :n] = seated.max_power_kw
+        seated, visits = vehicles.take(by_arrival[chosen]), at.visits[k, : len(chosen)]
+        visits[:, PLUG], visits[:, UNTIL], visits[:, CHARGER] = (
+            plug_slot[chosen],
+            seated.departure_slot,
+            charger[chosen],
+        )
+        visits[:, ENERGY], visits[:, CAP] = seated.energy_kwh, seated.max_power_kw
+        who = np.flatnonzero(charger[chosen] >= 0)
+        who = who[np.argsort(seated.departure_slot[who], kind="stable")]
+        leaving = at.leaving[k, : len(who)]
+        leaving[:, LEAVE], leaving[:, WHERE], leaving[:, WHO] = seated.departure_slot[who], charger[chosen[who]], who
         self.vehicles.append(seated)
+
+    def delivered_kwh(self, k: int) -> NDArray[np.float64]:
+        """Return what each vehicle of a site has drawn, shape (vehicles,)."""
+        at, vehicles = self.arrays, self.vehicles[k]
+        delivered_kwh = at.delivered_kwh[k, : len(vehicles)].copy()
+        present = np.flatnonzero(at.vehicle[k] >= 0)
+        who = at.vehicle[k, present]
+        delivered_kwh[who] = vehicles.energy_kwh[who] - at.remaining_kwh[k, present]
+        return delivered_kwh
 
 
 class Sites:
@@ -336,8 +369,8 @@ class Sites:
         at, vehicles = batch.arrays, batch.vehicles[k]
         total_kw = site.base_kw + at.charging_kw[k]
         peak_kw = float(total_kw.max())
-        delivered_kwh = at.delivered_kwh[k, : len(vehicles)]
-        plugged_h = (at.leave_slot[k] - at.plug_slot[k])[: len(vehicles)] * site.slot_h
+        delivered_kwh, visits = batch.delivered_kwh(k), at.visits[k, : len(vehicles)]
+        plugged_h = (visits[:, UNTIL] - visits[:, PLUG]) * site.slot_h
         return {
             "cost": site.cost(at.charging_kw[k]),
             "peak_kw": peak_kw,

@@ -123,8 +123,10 @@ def draw_sessions(
     )
 
 
-def household_load_kw(households: float, *, slot_s: float = 1800.0, slots: int = 96) -> NDArray[np.float64]:
-    """Return the load of some households from noon on.
+def household_load_kw(
+    households: float, *, slot_s: float = 1800.0, slots: int = 96, start_h: float = START_H
+) -> NDArray[np.float64]:
+    """Return the load of some households, by default from noon on.
 
     Parameters
     ----------
@@ -134,13 +136,15 @@ def household_load_kw(households: float, *, slot_s: float = 1800.0, slots: int =
         Length of a slot, s.
     slots : int
         How many.
+    start_h : float
+        Time of day at which the first one begins, h.
 
     Returns
     -------
     ndarray of float, shape (slots,)
         The hourly values, each held for its hour, kW.
     """
-    hour = (START_H + np.arange(slots) * slot_s / SECONDS_PER_HOUR).astype(np.int64) % 24
+    hour = (start_h + np.arange(slots) * slot_s / SECONDS_PER_HOUR).astype(np.int64) % 24
     return households * np.array(HOUSEHOLD_KW)[hour]
 
 

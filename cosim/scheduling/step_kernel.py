@@ -3,6 +3,9 @@
 Sites with the same number of slots and chargers stand in arrays ``(sites, chargers)`` and all move on by one slot in
 one call. The numbers are those of ``shield``, ``projection`` and ``replay``, but for rounding.
 
+Most loops over chargers have no branches, know floats only and stop behind the last one taken, so that they become a
+few vector instructions. Who comes and goes is read off lists made beforehand.
+
 numba's cache of a caller in another file notices no change: who changes ``kernels`` has to delete the ``__pycache__``
 beside this file.
 """
@@ -22,10 +25,17 @@ if TYPE_CHECKING:
 
 #: Below this share of its energy a vehicle counts as done, as in ``replay``.
 _DONE = 1e-12
-#: Stands for the power of an empty place: an infinite share of 0 would be no number.
-_NO_POWER_KW = 1e-300
+#: Loops over chargers end at a multiple of this, which leaves no rest that vector instructions cannot take.
+_WIDTH = 16
 #: Numbers of each site that :class:`Arrays` has in ``constants``: slot, h; price k0, per kWh, and k1, per kWh and kW.
 _SLOT_H, _K0, _K1, _LIMITED = range(4)
+#: Columns of ``Arrays.diary``: how many have come and left, when the next ones do, and how many chargers to look at.
+_COME, _NEXT_COMING, _LEFT, _NEXT_LEAVING, _SPAN = range(5)
+#: Columns of ``Arrays.visits``, which holds side by side what is read at once.
+PLUG, UNTIL, CHARGER, ENERGY, CAP = range(5)
+#: Columns of ``Arrays.leaving``, and a slot of leaving that never comes.
+LEAVE, WHERE, WHO = range(3)
+_NEVER = 2**62
 #: Features of the whole site before the base load to come, and of each charger.
 SITE_FEATURES = ("time", "day_sin", "day_cos", "price", "charging")
 CHARGER_FEATURES = ("occupied", "remaining", "slots_left", "laxity", "max_power")
@@ -61,18 +71,21 @@ class Arrays(NamedTuple):
         What all vehicles may draw together, and what they drew.
     cost : ndarray of float, shape (sites,)
         Bill of the last slot.
-    following : ndarray of int, shape (sites,)
-        The next vehicle to plug in.
-    plug_slot, leave_slot, charger : ndarray of int, shape (sites, vehicles)
-        By ``plug_slot``; ``charger`` is -1 where a vehicle leaves at once, and where there is none.
-    energy_kwh, cap_kw, delivered_kwh : ndarray of float, shape (sites, vehicles)
-        Target, greatest power, and what was drawn.
+    diary : ndarray of int, shape (sites, 5)
+        How many have come, when the next one does, the same for leaving, and behind which charger nobody stands.
+    visits : ndarray of float, shape (sites, vehicles, 5)
+        By the slot of plugging in: it, that of leaving, charger (-1 where a vehicle leaves at once, and where there is
+        none), target and greatest power.
+    leaving : ndarray of int, shape (sites, vehicles, 3)
+        By the slot of leaving, of those that get a charger: it, charger, and which of ``visits``.
+    delivered_kwh : ndarray of float, shape (sites, vehicles)
+        What was drawn, in the order of ``visits``; written when a vehicle leaves.
     vehicle : ndarray of int, shape (sites, chargers)
         Who stands there; -1 for nobody.
-    until_slot : ndarray of int, shape (sites, chargers)
+    until_slot : ndarray of float, shape (sites, chargers)
         When who stands there leaves; 0 for nobody.
-    charger_kw, remaining_kwh : ndarray of float, shape (sites, chargers)
-        The most that flows into who stands there, and what is missing; 0 for nobody.
+    charger_kw, remaining_kwh, target_kwh : ndarray of float, shape (sites, chargers)
+        The most that flows into who stands there, what is missing, and what was at first; 0 for nobody.
     low_kw, high_kw, power_kw : ndarray of float, shape (sites, chargers)
         The box of the coming slot, and the powers of the last one.
     total_kw : ndarray of float, shape (sites, 2)
@@ -84,17 +97,15 @@ class Arrays(NamedTuple):
     headroom_kw: NDArray[np.float64]
     charging_kw: NDArray[np.float64]
     cost: NDArray[np.float64]
-    following: NDArray[np.int64]
-    plug_slot: NDArray[np.int64]
-    leave_slot: NDArray[np.int64]
-    charger: NDArray[np.int64]
-    energy_kwh: NDArray[np.float64]
-    cap_kw: NDArray[np.float64]
+    diary: NDArray[np.int64]
+    visits: NDArray[np.float64]
+    leaving: NDArray[np.int64]
     delivered_kwh: NDArray[np.float64]
     vehicle: NDArray[np.int64]
-    until_slot: NDArray[np.int64]
+    until_slot: NDArray[np.float64]
     charger_kw: NDArray[np.float64]
     remaining_kwh: NDArray[np.float64]
+    target_kwh: NDArray[np.float64]
     low_kw: NDArray[np.float64]
     high_kw: NDArray[np.float64]
     power_kw: NDArray[np.float64]
@@ -138,23 +149,57 @@ def place(
 # Each helper goes through all sites itself: to hand this many arrays over takes longer than a site's slot.
 
 
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+def _sum(table: NDArray[np.float64], row: int, count: int) -> float:
+    """Return the sum of the first numbers of a row; the only thing here whose order LLVM may choose."""
+    total = 0.0
+    for c in range(count):
+        total += table[row, c]
+    return total
+
+
 @njit(cache=True, error_model="numpy")
-def _change_places(at: Arrays, slot: int) -> None:
-    """Unplug who leaves as this slot begins, and plug in who comes."""
-    vehicle, until_slot, charger_kw, remaining_kwh = at.vehicle, at.until_slot, at.charger_kw, at.remaining_kwh
-    following, plug_slot = at.following, at.plug_slot
-    for k in range(len(following)):
-        for c in range(vehicle.shape[1]):
-            if until_slot[k, c] <= slot:
-                vehicle[k, c], until_slot[k, c], charger_kw[k, c], remaining_kwh[k, c] = -1, 0, 0.0, 0.0
-        i = following[k]
-        while i < plug_slot.shape[1] and plug_slot[k, i] <= slot:
-            c = at.charger[k, i]
+def _unplug(at: Arrays, slot: int) -> None:
+    """Let go who leaves as this slot begins."""
+    diary, leaving, vehicle, until_slot = at.diary, at.leaving, at.vehicle, at.until_slot
+    charger_kw, remaining_kwh, target_kwh = at.charger_kw, at.remaining_kwh, at.target_kwh
+    low_kw, high_kw, chargers, most = at.low_kw, at.high_kw, vehicle.shape[1], leaving.shape[1]
+    for k in range(len(at.cost)):
+        if diary[k, _NEXT_LEAVING] > slot:
+            continue
+        left = diary[k, _LEFT]
+        while left < most and leaving[k, left, LEAVE] <= slot:
+            i, c = leaving[k, left, WHO], leaving[k, left, WHERE]
+            at.delivered_kwh[k, i] = target_kwh[k, c] - remaining_kwh[k, c]
+            vehicle[k, c], until_slot[k, c], charger_kw[k, c], remaining_kwh[k, c] = -1, 0.0, 0.0, 0.0
+            target_kwh[k, c], low_kw[k, c], high_kw[k, c] = 0.0, 0.0, 0.0
+            left += 1
+        diary[k, _LEFT], diary[k, _NEXT_LEAVING] = left, leaving[k, left, LEAVE] if left < most else _NEVER
+        taken = diary[k, _SPAN]
+        while taken > 0 and until_slot[k, taken - 1] <= 0.0:
+            taken -= 1
+        diary[k, _SPAN] = min(chargers, (taken + _WIDTH - 1) // _WIDTH * _WIDTH)
+
+
+@njit(cache=True, error_model="numpy")
+def _plug_in(at: Arrays, slot: int) -> None:
+    """Connect who comes as this slot begins."""
+    diary, visits, vehicle, until_slot = at.diary, at.visits, at.vehicle, at.until_slot
+    charger_kw, remaining_kwh, target_kwh = at.charger_kw, at.remaining_kwh, at.target_kwh
+    chargers, most = vehicle.shape[1], visits.shape[1]
+    for k in range(len(at.cost)):
+        if diary[k, _NEXT_COMING] > slot:
+            continue
+        i, taken = diary[k, _COME], diary[k, _SPAN]
+        while i < most and visits[k, i, PLUG] <= slot:
+            c = int(visits[k, i, CHARGER])
             if c >= 0:
-                vehicle[k, c], until_slot[k, c] = i, at.leave_slot[k, i]
-                charger_kw[k, c], remaining_kwh[k, c] = at.cap_kw[k, i], at.energy_kwh[k, i]
+                vehicle[k, c], until_slot[k, c], charger_kw[k, c] = i, visits[k, i, UNTIL], visits[k, i, CAP]
+                remaining_kwh[k, c] = target_kwh[k, c] = visits[k, i, ENERGY]
+                taken = max(taken, c + 1)
             i += 1
-        following[k] = i
+        diary[k, _COME], diary[k, _NEXT_COMING] = i, int(visits[k, i, PLUG]) if i < most else _NEVER
+        diary[k, _SPAN] = min(chargers, (taken + _WIDTH - 1) // _WIDTH * _WIDTH)
 
 
 @njit(cache=True, error_model="numpy")
@@ -162,24 +207,25 @@ def _bound(at: Arrays, slot: int, shielded: bool) -> None:  # noqa: FBT001 - as 
     """Write the box of a slot: that of ``shield.feasible_box``, or without a lower bound."""
     constants, until_slot, charger_kw, remaining_kwh = at.constants, at.until_slot, at.charger_kw, at.remaining_kwh
     low_kw, high_kw, total_kw, headroom_kw = at.low_kw, at.high_kw, at.total_kw, at.headroom_kw
-    for k in range(len(constants)):
-        per_slot = 1.0 / constants[k, _SLOT_H]
-        least_kw = most_kw = 0.0
+    later, over = slot + 1.0, slot >= headroom_kw.shape[1]
+    for k in range(len(at.cost)):
+        span, per_slot = at.diary[k, _SPAN], 1.0 / constants[k, _SLOT_H]
         # Where nobody stands, nothing is missing, and both bounds become 0.
-        for c in range(low_kw.shape[1]):
-            missing = remaining_kwh[k, c] * per_slot
-            most = min(charger_kw[k, c], missing)
-            least = min(most, max(0.0, missing - charger_kw[k, c] * (until_slot[k, c] - slot - 1)))
-            least = least if shielded else 0.0
-            low_kw[k, c], high_kw[k, c] = least, most
-            least_kw += least
-            most_kw += most
+        for c in range(span):
+            missing, cap_kw = remaining_kwh[k, c] * per_slot, charger_kw[k, c]
+            high_kw[k, c] = min(cap_kw, missing)
+        least_kw, most_kw = 0.0, _sum(high_kw, k, span)
         if shielded and most_kw > 0.0 and constants[k, _LIMITED] > 0.0:
             least_kw = _share_limit(
                 slot, per_slot, headroom_kw[k], until_slot[k], charger_kw[k], remaining_kwh[k], low_kw[k]
             )
-        total_kw[k, 0] = least_kw
-        total_kw[k, 1] = min(headroom_kw[k, slot], most_kw) if slot < headroom_kw.shape[1] else 0.0
+        elif shielded:
+            for c in range(span):
+                least = remaining_kwh[k, c] * per_slot - charger_kw[k, c] * (until_slot[k, c] - later)
+                least = max(0.0, least)
+                low_kw[k, c] = min(high_kw[k, c], least)
+            least_kw = _sum(low_kw, k, span)
+        total_kw[k, 0], total_kw[k, 1] = least_kw, 0.0 if over else min(headroom_kw[k, slot], most_kw)
 
 
 @njit(cache=True, error_model="numpy")
@@ -187,7 +233,7 @@ def _share_limit(
     slot: int,
     per_slot: float,
     headroom_kw: NDArray[np.float64],
-    until_slot: NDArray[np.int64],
+    until_slot: NDArray[np.float64],
     charger_kw: NDArray[np.float64],
     remaining_kwh: NDArray[np.float64],
     low_kw: NDArray[np.float64],
@@ -200,8 +246,8 @@ def _share_limit(
     for c in range(chargers):
         missing[c], left[c] = remaining_kwh[c] * per_slot, 1
         if remaining_kwh[c] > 0.0:
-            cap_kw[c], left[c] = charger_kw[c], until_slot[c] - slot
-            last, most_kw = max(last, until_slot[c]), most_kw + charger_kw[c]
+            cap_kw[c], left[c] = charger_kw[c], int(until_slot[c]) - slot
+            last, most_kw = max(last, int(until_slot[c])), most_kw + charger_kw[c]
     ahead_kw = np.empty(last - slot)
     for j in range(len(ahead_kw)):
         ahead_kw[j] = min(headroom_kw[slot + j], most_kw)
@@ -216,94 +262,100 @@ def _share_limit(
 def _split(at: Arrays, slot: int, share: NDArray[np.float64]) -> None:
     """Write powers of a sum between its bounds, split by least laxity as ``projection.split_least_laxity`` does."""
     constants, until_slot, charger_kw, remaining_kwh = at.constants, at.until_slot, at.charger_kw, at.remaining_kwh
-    low_kw, high_kw, power_kw, total_kw = at.low_kw, at.high_kw, at.power_kw, at.total_kw
-    anchor_kw, weight = np.empty(low_kw.shape[1]), np.empty(low_kw.shape[1])
-    for k in range(len(constants)):
-        per_slot = 1.0 / constants[k, _SLOT_H]
-        for c in range(len(anchor_kw)):
-            # A place that takes nothing gets nothing whatever its weight, but must not divide by 0.
-            anchor_kw[c], weight[c] = 0.0, 1.0
+    low_kw, high_kw, power_kw, total_kw, chargers = at.low_kw, at.high_kw, at.power_kw, at.total_kw, at.vehicle.shape[1]
+    place, anchor_kw, weight = np.empty(chargers, dtype=np.int64), np.empty(chargers), np.empty(chargers)
+    least_kw, most_kw = np.empty(chargers), np.empty(chargers)
+    for k in range(len(at.cost)):
+        per_slot, n = 1.0 / constants[k, _SLOT_H], 0
+        power_kw[k] = 0.0
+        # Only who takes something: who does not gets nothing, and may have no power to be weighed with.
+        for c in range(at.diary[k, _SPAN]):
             if high_kw[k, c] > 0.0:
-                weight[c] = charger_kw[k, c]
-                anchor_kw[c] = remaining_kwh[k, c] * per_slot - weight[c] * (until_slot[k, c] - slot - 1)
+                place[n], weight[n], least_kw[n], most_kw[n] = c, charger_kw[k, c], low_kw[k, c], high_kw[k, c]
+                anchor_kw[n] = remaining_kwh[k, c] * per_slot - weight[n] * (until_slot[k, c] - slot - 1.0)
+                n += 1
         # What is no number counts as nothing.
         part = 0.0 if math.isnan(share[k, 0]) else min(1.0, max(0.0, share[k, 0]))
         sum_kw = total_kw[k, 0] + part * (total_kw[k, 1] - total_kw[k, 0])
-        nu = shift_for_total(anchor_kw, weight, low_kw[k], high_kw[k], sum_kw)
-        for c in range(len(anchor_kw)):
-            power_kw[k, c] = min(high_kw[k, c], max(low_kw[k, c], anchor_kw[c] + nu * weight[c]))
+        nu = shift_for_total(anchor_kw[:n], weight[:n], least_kw[:n], most_kw[:n], sum_kw)
+        for j in range(n):
+            power_kw[k, place[j]] = min(most_kw[j], max(least_kw[j], anchor_kw[j] + nu * weight[j]))
 
 
 @njit(cache=True, error_model="numpy")
 def _clip(at: Arrays, share: NDArray[np.float64]) -> None:
     """Write the powers nearest to shares of the greatest ones, as ``shield.shield`` does."""
     charger_kw, low_kw, high_kw, power_kw, total_kw = at.charger_kw, at.low_kw, at.high_kw, at.power_kw, at.total_kw
-    anchor_kw, weight = np.empty(low_kw.shape[1]), np.ones(low_kw.shape[1])
-    for k in range(len(total_kw)):
-        sum_kw = 0.0
-        for c in range(len(anchor_kw)):
+    for k in range(len(at.cost)):
+        span = at.diary[k, _SPAN]
+        for c in range(span):
+            asked_kw = share[k, c] * charger_kw[k, c]
             # What is no number counts as nothing, and so does any share of an empty place.
-            asked_kw = 0.0 if math.isnan(share[k, c]) else share[k, c] * max(charger_kw[k, c], _NO_POWER_KW)
-            anchor_kw[c] = min(high_kw[k, c], max(low_kw[k, c], asked_kw))
-            power_kw[k, c] = anchor_kw[c]
-            sum_kw += anchor_kw[c]
-        if sum_kw > total_kw[k, 1]:
-            nu = shift_for_total(anchor_kw, weight, low_kw[k], high_kw[k], total_kw[k, 1])
-            for c in range(len(anchor_kw)):
-                power_kw[k, c] = min(high_kw[k, c], max(low_kw[k, c], anchor_kw[c] + nu))
+            asked_kw = 0.0 if math.isnan(asked_kw) else asked_kw
+            asked_kw = max(low_kw[k, c], asked_kw)
+            power_kw[k, c] = min(high_kw[k, c], asked_kw)
+        power_kw[k, span:] = 0.0
+        if _sum(power_kw, k, span) > total_kw[k, 1]:
+            anchor_kw, low, high = power_kw[k, :span].copy(), low_kw[k, :span], high_kw[k, :span]
+            nu = shift_for_total(anchor_kw, np.ones(span), low, high, total_kw[k, 1])
+            for c in range(span):
+                power_kw[k, c] = min(high[c], max(low[c], anchor_kw[c] + nu))
 
 
 @njit(cache=True, error_model="numpy")
 def _charge(at: Arrays, slot: int) -> None:
     """Let the powers flow for a slot and write the bill (Eq. 5)."""
-    constants, vehicle, remaining_kwh, power_kw = at.constants, at.vehicle, at.remaining_kwh, at.power_kw
-    delivered_kwh, energy_kwh = at.delivered_kwh, at.energy_kwh
-    for k in range(len(constants)):
-        slot_h, k0, k1 = constants[k, _SLOT_H], constants[k, _K0], constants[k, _K1]
-        sum_kw = 0.0
-        for c in range(vehicle.shape[1]):
-            if power_kw[k, c] > 0.0:
-                i, drawn_kwh = vehicle[k, c], power_kw[k, c] * slot_h
-                sum_kw += power_kw[k, c]
-                delivered_kwh[k, i] += drawn_kwh
-                left_kwh = remaining_kwh[k, c] - drawn_kwh
-                # What rounding leaves is no work for another slot.
-                remaining_kwh[k, c] = left_kwh if left_kwh > _DONE * energy_kwh[k, i] else 0.0
+    constants, remaining_kwh, target_kwh, power_kw = at.constants, at.remaining_kwh, at.target_kwh, at.power_kw
+    for k in range(len(at.cost)):
+        span, slot_h, k0, k1 = at.diary[k, _SPAN], constants[k, _SLOT_H], constants[k, _K0], constants[k, _K1]
+        for c in range(span):
+            left_kwh = remaining_kwh[k, c] - power_kw[k, c] * slot_h
+            # What rounding leaves is no work for another slot.
+            remaining_kwh[k, c] = left_kwh if left_kwh > _DONE * target_kwh[k, c] else 0.0
+        sum_kw = _sum(power_kw, k, span)
         at.charging_kw[k, slot] = sum_kw
         at.cost[k] = slot_h * sum_kw * (k0 + k1 * 0.5 * (sum_kw + 2.0 * at.base_kw[k, slot]))
 
 
 @njit(cache=True, error_model="numpy")
 def _observe(at: Arrays, slot: int, scales: Scales, out: NDArray[np.float32]) -> None:
-    """Write the features of a site: those of the whole, base load to come, each charger feature for all chargers."""
+    """Write the features of sites: those of the whole, base load to come, each charger feature for all chargers."""
     constants, base_kw, charging_kw = at.constants, at.base_kw, at.charging_kw
     until_slot, charger_kw, remaining_kwh = at.until_slot, at.charger_kw, at.remaining_kwh
-    (sites, chargers), slots = until_slot.shape, at.headroom_kw.shape[1]
-    per_load, per_kwh, per_kw, per_slot = (
-        1.0 / scales.load_kw,
-        1.0 / scales.energy_kwh,
-        1.0 / scales.power_kw,
-        1.0 / slots,
-    )
-    first = 5 + base_kw.shape[1] - slots
-    for k in range(sites):
-        slot_h = constants[k, _SLOT_H]
-        angle = 2.0 * math.pi * slot * slot_h / 24.0
-        out[k, 0], out[k, 1], out[k, 2] = slot * per_slot, math.sin(angle), math.cos(angle)
-        out[k, 3] = (constants[k, _K0] + constants[k, _K1] * base_kw[k, slot]) / scales.price_per_kwh
+    chargers, slots, now = until_slot.shape[1], at.headroom_kw.shape[1], float(slot)
+    per_load, per_price, per_kwh = 1.0 / scales.load_kw, 1.0 / scales.price_per_kwh, 1.0 / scales.energy_kwh
+    per_kw, per_slot = 1.0 / scales.power_kw, 1.0 / slots
+    here = 5 + base_kw.shape[1] - slots
+    rest, left, lax, cap = here + chargers, here + 2 * chargers, here + 3 * chargers, here + 4 * chargers
+    turned_h = sine = cosine = 0.0
+    for k in range(len(at.cost)):
+        span, slot_h = at.diary[k, _SPAN], constants[k, _SLOT_H]
+        if slot_h != turned_h:
+            angle = 2.0 * math.pi * slot * slot_h / 24.0
+            turned_h, sine, cosine = slot_h, math.sin(angle), math.cos(angle)
+        out[k, 0], out[k, 1], out[k, 2] = slot * per_slot, sine, cosine
+        out[k, 3] = (constants[k, _K0] + constants[k, _K1] * base_kw[k, slot]) * per_price
         out[k, 4] = min(1.0, charging_kw[k, slot - 1] * per_kw / chargers) if slot > 0 else 0.0
-        for j in range(5, first):
+        for j in range(5, here):
             out[k, j] = base_kw[k, slot + j - 5] * per_load
-        for c in range(chargers):
-            here = until_slot[k, c] > slot
-            left = until_slot[k, c] - slot if here else 0
+        out[k, here:] = 0.0
+        # One loop for each feature: LLVM gives up where too many arrays could overlap.
+        for c in range(span):
+            out[k, here + c] = 1.0 if until_slot[k, c] > now else 0.0
+        for c in range(span):
+            out[k, rest + c] = remaining_kwh[k, c] * per_kwh
+        for c in range(span):
+            stays = until_slot[k, c] - now
+            out[k, left + c] = stays * per_slot if stays > 0.0 else 0.0
+        for c in range(span):
             # Where nobody stands, nothing is missing either.
-            rest = left - remaining_kwh[k, c] / (slot_h * max(charger_kw[k, c], _NO_POWER_KW))
-            out[k, first + c] = 1.0 if here else 0.0
-            out[k, first + chargers + c] = remaining_kwh[k, c] * per_kwh
-            out[k, first + 2 * chargers + c] = left * per_slot
-            out[k, first + 3 * chargers + c] = min(1.0, max(-1.0, rest * per_slot))
-            out[k, first + 4 * chargers + c] = charger_kw[k, c] * per_kw
+            stays, power_kw = until_slot[k, c] - now, charger_kw[k, c]
+            stays, power_kw = max(0.0, stays), power_kw if power_kw > 0.0 else 1.0
+            rests = (stays - remaining_kwh[k, c] / (slot_h * power_kw)) * per_slot
+            rests = max(-1.0, rests)
+            out[k, lax + c] = min(1.0, rests)
+        for c in range(span):
+            out[k, cap + c] = charger_kw[k, c] * per_kw
 
 
 @njit(cache=True, error_model="numpy")
@@ -332,8 +384,8 @@ def advance(
         Whether what must flow is a lower bound.
     scales : Scales
         Of the features.
-    out : ndarray of float32, shape (sites, features)
-        Receives the observations.
+    out : ndarray of float32, shape (sites, features) or (0, 0)
+        Receives the observations; nobody observes if it is empty.
     """
     if slot >= 0:
         if aggregate:
@@ -341,6 +393,8 @@ def advance(
         else:
             _clip(at, action)
         _charge(at, slot)
-    _change_places(at, slot + 1)
+    _unplug(at, slot + 1)
+    _plug_in(at, slot + 1)
     _bound(at, slot + 1, shielded)
-    _observe(at, slot + 1, scales, out)
+    if len(out) > 0:
+        _observe(at, slot + 1, scales, out)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cosim.scheduling.arrivals import draw_instance
+from cosim.scheduling.offline import offline_optimum
 from cosim.scheduling.replay import replay
 from cosim.scheduling.site import Site, SiteState, Vehicles
 from cosim_agents.sca import rules
-from cosim_agents.sca.offline import offline_optimum
 from cosim_agents.sca.online import rolling_optimum
 
 POLICIES: list[Callable] = [rules.eager, rules.latest_start, lambda state: rolling_optimum(state).power_kw]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from cosim_agents.sca import learned_kernels as kernels
+from cosim_agents.sca.learned import TrainedOn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,3 +166,27 @@ class DayBatch:
         The bill (Eq. 5) is an increasing function of the sum over the slots, since the energy is given.
         """
         return 0.5 * charging_kw * (charging_kw + 2.0 * self.base_kw[:, slot])
+
+
+def range_of(batch: DayBatch, shares: NDArray[np.float64], present: NDArray[np.bool_], site: str) -> TrainedOn:
+    """Note what is seen of sites of one kind.
+
+    Parameters
+    ----------
+    batch : DayBatch
+        Days that a trained policy has played.
+    shares : ndarray of float, shape (slots, days)
+        The vehicles' share of the energy, as ``learned_kernels.observe`` returns it.
+    present : ndarray of bool, shape (slots, days)
+        Where there was a vehicle.
+    site : str
+        What to call the kind of site.
+    """
+    hour = ((batch.start_h + np.arange(batch.slots) * batch.slot_h) % 24.0).astype(np.int64)
+    low, high = np.full(24, np.nan), np.full(24, np.nan)
+    for h in range(24):
+        share = shares[hour == h][present[hour == h]]
+        if share.size:
+            low[h], high[h] = share.min(), share.max()
+    power_kw = (float(batch.cap_kw.min()), float(batch.cap_kw.max()))
+    return TrainedOn(site, batch.slot_h, power_kw, tuple(low.tolist()), tuple(high.tolist()))

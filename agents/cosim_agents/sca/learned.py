@@ -5,28 +5,34 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from cosim.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cosim.scheduling.site import SiteState
 
+_Policy = TypeVar("_Policy")
 _FORMAT = "cosim-site-policy 1"
 #: By how much a site may be beyond what was seen in training, as a share of the distance to the end of the range.
 _MARGIN = 0.1
+#: Up to so many multiplications OpenBLAS uses one thread. Several gain nothing for matrices as small as these, and
+#: where other programs run too they wait for one another several times as long as the product takes.
+_ONE_THREAD = 2**18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """Standardisation, tanh layers, a linear layer with one output; in double precision.
+    """Standardisation, hidden layers, a linear layer with one output; in double precision.
 
     Attributes
     ----------
@@ -36,25 +42,32 @@ class Network:
         Of each layer, shape (inputs, outputs).
     biases : tuple of ndarray of float
         Of each layer, shape (outputs,).
+    rectified : bool
+        Hidden layers are rectified linear units, as the paper has them (Eq. 19), instead of tanh.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     weights: tuple[NDArray[np.float64], ...]
     biases: tuple[NDArray[np.float64], ...]
+    rectified: bool = False
 
     def __call__(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return outputs, shape (...), for inputs, shape (..., inputs)."""
+        rows = max(8, _ONE_THREAD // max(weight.size for weight in self.weights) // 8 * 8)
+        if inputs.ndim == 2 and len(inputs) > rows:
+            return np.concatenate([self(inputs[i : i + rows]) for i in range(0, len(inputs), rows)])
         hidden = standardised(inputs, self.mean, self.std)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = np.tanh(hidden @ weight + bias)
+            hidden = hidden @ weight + bias
+            hidden = np.maximum(hidden, 0.0) if self.rectified else np.tanh(hidden)
         result: NDArray[np.float64] = hidden @ self.weights[-1][:, 0] + self.biases[-1][0]
         return result
 
     def scaled(self, factor: float) -> Network:
         """Return a network whose output is multiplied by a factor."""
         weights, biases = (*self.weights[:-1], factor * self.weights[-1]), (*self.biases[:-1], factor * self.biases[-1])
-        return Network(self.mean, self.std, weights, biases)
+        return Network(self.mean, self.std, weights, biases, self.rectified)
 
 
 def standardised(
@@ -119,7 +132,7 @@ class SitePolicy:
 
     Attributes
     ----------
-    kind : {"calc", "sca"}
+    kind : {"calc", "sca", "paper-calc", "paper-sca"}
         What the network's output means.
     network : Network
         From what is seen to an action.
@@ -173,10 +186,8 @@ def save_site_policy(path: Path, policy: SitePolicy) -> None:
     arrays = {"mean": network.mean, "std": network.std}
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         arrays |= {f"weight{layer}": weight, f"bias{layer}": bias}
-    description = {"format": _FORMAT, "kind": policy.kind, **asdict(policy.trained_on)}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, description=np.array(json.dumps(description)), **arrays)
-    path.write_bytes(buffer.getvalue())
+    kind = {"kind": policy.kind, "rectified": network.rectified}
+    write_arrays(path, {"format": _FORMAT, **kind, **asdict(policy.trained_on)}, arrays)
 
 
 def load_site_policy(path: Path) -> SitePolicy:
@@ -192,35 +203,91 @@ def load_site_policy(path: Path) -> SitePolicy:
     InputError
         If the file is missing, damaged or something else.
     """
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
-        description = json.loads(str(arrays.pop("description")))
-        policy = _from(description, arrays)
-    except OSError as error:
-        raise InputError(f"{path}: the policy cannot be read ({error.strerror}).") from error
-    except (KeyError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: this is not a policy of a charging site, or it is damaged.") from error
+    policy = read_arrays(path, _FORMAT, _from)
     _check(path, policy.network)
     return policy
 
 
-def _from(description: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> SitePolicy:
-    if description["format"] != _FORMAT:
+def write_arrays(path: Path, description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write one ``.npz`` file of plain arrays.
+
+    Parameters
+    ----------
+    path : Path
+        Where, suffix included.
+    description : mapping
+        What JSON can hold; ``format`` says what the file is.
+    arrays : mapping of str to ndarray
+        None is called ``description``.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, description=np.array(json.dumps(description)), **arrays)
+    path.write_bytes(buffer.getvalue())
+
+
+def read_arrays(
+    path: Path, form: str, make: Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], _Policy]
+) -> _Policy:
+    """Read what :func:`write_arrays` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        Where.
+    form : str
+        What ``format`` must say.
+    make : callable
+        From description and arrays to the policy. What it raises for lack of a part, or for one of a wrong kind, is
+        told as damage of the file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or something else.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
+        description = json.loads(str(arrays.pop("description")))
+        _check_format(description, form)
+        return make(description, arrays)
+    except OSError as error:
+        raise InputError(f"{path}: the policy cannot be read ({error.strerror}).") from error
+    except (KeyError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: this is not a policy of a charging site, or it is damaged.") from error
+
+
+def _check_format(description: Mapping[str, Any], form: str) -> None:
+    if description["format"] != form:
         raise ValueError(description["format"])
+
+
+def seen_from(description: Mapping[str, Any]) -> TrainedOn:
+    """Return what a policy was trained on, from the fields of :class:`TrainedOn` in a file's description.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If one is missing or of a wrong kind; :func:`read_arrays` makes a sentence of it.
+    """
+    least_kw, most_kw = map(float, description["power_kw"])
+    low, high = (tuple(map(float, description[name])) for name in ("share_low", "share_high"))
+    if len(low) != 24 or len(high) != 24:
+        raise ValueError(len(low))
+    return TrainedOn(str(description["site"]), float(description["slot_h"]), (least_kw, most_kw), low, high)
+
+
+def _from(description: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SitePolicy:
     layers = range(len(arrays) // 2 - 1)
     network = Network(
         arrays["mean"],
         arrays["std"],
         tuple(arrays[f"weight{layer}"] for layer in layers),
         tuple(arrays[f"bias{layer}"] for layer in layers),
+        # Left out in files of tanh networks written before there was a choice.
+        bool(description.get("rectified", False)),
     )
-    least_kw, most_kw = map(float, description["power_kw"])
-    low, high = (tuple(map(float, description[name])) for name in ("share_low", "share_high"))
-    if len(low) != 24 or len(high) != 24:
-        raise ValueError(len(low))
-    seen = TrainedOn(str(description["site"]), float(description["slot_h"]), (least_kw, most_kw), low, high)
-    return SitePolicy(str(description["kind"]), network, seen)
+    return SitePolicy(str(description["kind"]), network, seen_from(description))
 
 
 def _check(path: Path, network: Network) -> None:

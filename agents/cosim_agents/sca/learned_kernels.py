@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from cosim.scheduling.kernels import shift_for_total
-from cosim_agents.sca.one_pass import fill_in_turn
+from cosim_agents.sca.one_pass import planned_load
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +68,8 @@ def observe(
     share : float
         What the vehicles need, as a share of that and the energy of the base load until the last departure.
     """
-    load_kw, _ = fill_in_turn(base_kw, order, slots_left, cap_kw, need, np.empty(len(order)))
+    n = len(order)
+    load_kw = planned_load(base_kw, order, slots_left, cap_kw, need, np.empty(n), np.empty(n, dtype=np.int64))
     horizon = slots_left[order[-1]]
     plan = total = base_total = most = 0.0
     for t in range(horizon):

@@ -1,4 +1,4 @@
-"""The rolling optimum in one pass (Eq. 9), in numba; units and conventions as in :mod:`cosim_agents.sca.kernels`."""
+"""The rolling optimum in one pass (Eq. 9), in numba; conventions as in :mod:`cosim.scheduling.water_filling`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def _walk_up(sorted_kw: NDArray[np.float64], width: int, cap_kw: float, energy: 
         return width, width, math.inf
     full, wet, level = 0, 1, float(sorted_kw[0])
     while full < width:
+        # Slots that were levelled before rise together: to go through them costs much more than to count them.
+        while wet < width and sorted_kw[wet] == level:
+            wet += 1
+        while full < wet and sorted_kw[full] + cap_kw == level:
+            full += 1
         # What comes first: another slot gets wet, or the lowest of those that rise is full.
         wetting = float(sorted_kw[wet]) if wet < width else math.inf
         filling = float(sorted_kw[full]) + cap_kw if full < wet else math.inf
@@ -70,6 +75,56 @@ def _least(
 
 
 @njit(cache=True, error_model="numpy")
+def planned_load(
+    base_kw: NDArray[np.float64],
+    order: NDArray[np.int64],
+    slots_left: NDArray[np.int64],
+    cap_kw: NDArray[np.float64],
+    energy: NDArray[np.float64],
+    now_kw: NDArray[np.float64],
+    mark: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the total load of the plan of :func:`fill_in_turn`, without its certificate.
+
+    Parameters
+    ----------
+    base_kw, order, slots_left, cap_kw, energy, now_kw
+        As there.
+    mark : ndarray of int, shape (vehicles,)
+        Receives one of the slots at each vehicle's level, which is at that level still when all have had their turn; -1
+        for a vehicle without energy.
+
+    Returns
+    -------
+    ndarray of float, shape (slots,)
+    """
+    level_kw, slot = base_kw.copy(), np.zeros(len(base_kw), dtype=np.int64)
+    width = present = 0
+    for i in order:
+        while width < slots_left[i]:
+            at = _insert(level_kw, slot, width, base_kw[width])
+            present += at <= present and width > 0
+            width += 1
+        now_kw[i], mark[i] = 0.0, -1
+        if energy[i] <= 0.0:
+            continue
+        full, wet, level = _walk_up(level_kw, width, cap_kw[i], energy[i])
+        if present < full:
+            now_kw[i] = cap_kw[i]
+        elif present < wet:
+            now_kw[i] = level - level_kw[present]
+        for k in range(full):
+            level_kw[k] += cap_kw[i]
+        for k in range(full, wet):
+            level_kw[k] = level
+        mark[i] = slot[wet - 1]
+    load_kw = base_kw.copy()
+    for k in range(width):
+        load_kw[slot[k]] = level_kw[k]
+    return load_kw
+
+
+@njit(cache=True, error_model="numpy")
 def fill_in_turn(
     base_kw: NDArray[np.float64],
     order: NDArray[np.int64],
@@ -103,31 +158,8 @@ def fill_in_turn(
     gap : float
         No plan with the same energies has a ``sum_t load_t ** 2 / 2`` that is lower by more than this.
     """
-    level_kw, slot = base_kw.copy(), np.zeros(len(base_kw), dtype=np.int64)
-    # One of the slots at each vehicle's level; it is at that level still when all have had their turn.
-    mark = np.full(len(order), -1, dtype=np.int64)
-    width = present = 0
-    for i in order:
-        while width < slots_left[i]:
-            at = _insert(level_kw, slot, width, base_kw[width])
-            present += at <= present and width > 0
-            width += 1
-        now_kw[i] = 0.0
-        if energy[i] <= 0.0:
-            continue
-        full, wet, level = _walk_up(level_kw, width, cap_kw[i], energy[i])
-        if present < full:
-            now_kw[i] = cap_kw[i]
-        elif present < wet:
-            now_kw[i] = level - level_kw[present]
-        for k in range(full):
-            level_kw[k] += cap_kw[i]
-        for k in range(full, wet):
-            level_kw[k] = level
-        mark[i] = slot[wet - 1]
-    load_kw = base_kw.copy()
-    for k in range(width):
-        load_kw[slot[k]] = level_kw[k]
+    mark = np.empty(len(order), dtype=np.int64)
+    load_kw = planned_load(base_kw, order, slots_left, cap_kw, energy, now_kw, mark)
     gap = -_least(load_kw, slots_left, cap_kw, energy, mark)
     for t in range(len(base_kw)):
         gap += load_kw[t] * (load_kw[t] - base_kw[t])

@@ -126,14 +126,14 @@ def predictive_optimum(
     expected : ExpectedArrivals
         Whom to expect; those of the present slot and before are left out, for who came is known.
     tolerance, max_sweeps : float, int
-        When to stop; as for :func:`cosim_agents.sca.offline.offline_optimum`.
+        When to stop; as for :func:`cosim.scheduling.offline.offline_optimum`.
 
     Returns
     -------
     Decision
         Powers of the vehicles present.
     """
-    from cosim_agents.sca import kernels  # noqa: PLC0415 - numba is imported where something is computed
+    from cosim.scheduling import water_filling  # noqa: PLC0415 - numba is imported where something is computed
 
     begin = int(np.searchsorted(expected.arrival_slot, state.slot, side="right"))
     first = expected.arrival_slot[begin:] - state.slot
@@ -146,7 +146,7 @@ def predictive_optimum(
     length = last - first
     windows = np.stack([first, last, np.cumsum(length) - length], axis=1)
     plan_kw = np.zeros(int(length.sum()))
-    load_kw, _, gap = kernels.descend(
+    load_kw, _, gap = water_filling.descend(
         state.base_kw,
         np.concatenate([order, np.arange(n, len(first))]),
         windows,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cosim.scheduling.site import SiteState
-    from cosim_agents.sca.learned import SitePolicy
+    from cosim_agents.sca.learned import SitePolicy, TrainedOn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,13 +69,13 @@ def view(state: SiteState, start_h: float) -> View:
     return View(features, hour, oa_kw, scale_kw, share)
 
 
-class Residual(ABC):
-    """Charges as a trained network and the rolling optimum together say; alone the latter where the former is lost.
+class Guarded(ABC):
+    """Charges as a trained policy says; as the rolling optimum does where the policy is lost.
 
     Parameters
     ----------
-    policy : SitePolicy
-        Of this class' kind.
+    trained_on : TrainedOn
+        Where the policy may be used.
     start_h : float
         Time of day at which slot 0 begins, h.
 
@@ -83,21 +83,16 @@ class Residual(ABC):
     ----------
     notes : Counter of str
         Why the rolling optimum decided alone, and how often.
-
-    Raises
-    ------
-    ValueError
-        If the policy is of another kind.
     """
 
-    #: Of the policies it takes.
-    kind: ClassVar[str]
-
-    def __init__(self, policy: SitePolicy, *, start_h: float = START_H) -> None:
-        if policy.kind != self.kind:
-            raise ValueError(f"policy of kind '{policy.kind}': {self.kind.upper()} needs one of the kind '{self.kind}'")
-        self._policy, self._start_h, self._guard = policy, start_h, Guard(policy.trained_on)
+    def __init__(self, trained_on: TrainedOn, *, start_h: float = START_H) -> None:
+        self._trained_on, self._start_h, self._guard = trained_on, start_h, Guard(trained_on)
         self.notes: Counter[str] = Counter()
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """Where its policy may be used."""
+        return self._trained_on
 
     def __call__(self, state: SiteState) -> NDArray[np.float64]:
         """Decide.
@@ -123,4 +118,30 @@ class Residual(ABC):
 
     @abstractmethod
     def _corrected(self, state: SiteState, seen: View) -> NDArray[np.float64]:
-        """Return the powers where the network decides."""
+        """Return the powers where the policy decides."""
+
+
+class Residual(Guarded):
+    """A :class:`Guarded` policy that is a network.
+
+    Parameters
+    ----------
+    policy : SitePolicy
+        Of this class' kind.
+    start_h : float
+        Time of day at which slot 0 begins, h.
+
+    Raises
+    ------
+    ValueError
+        If the policy is of another kind.
+    """
+
+    #: Of the policies it takes.
+    kind: ClassVar[str]
+
+    def __init__(self, policy: SitePolicy, *, start_h: float = START_H) -> None:
+        if policy.kind != self.kind:
+            raise ValueError(f"policy of kind '{policy.kind}': {self.kind.upper()} needs one of the kind '{self.kind}'")
+        super().__init__(policy.trained_on, start_h=start_h)
+        self._policy = policy

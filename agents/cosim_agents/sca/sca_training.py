@@ -9,18 +9,21 @@ import numpy as np
 import torch
 
 from cosim.scheduling.arrivals import START_H
+from cosim.scheduling.replay import replay
 from cosim_agents.sca import learned_kernels as kernels
-from cosim_agents.sca.day_batch import DayBatch
-from cosim_agents.sca.learned import SitePolicy
-from cosim_agents.sca.sca import sca_power_kw
-from cosim_agents.sca.training import LEAST_STD, PPO, Learner, advantages_of, range_of
+from cosim_agents.sca.day_batch import DayBatch, range_of
+from cosim_agents.sca.learned import SitePolicy, TrainedOn
+from cosim_agents.sca.rules import average_rate
+from cosim_agents.sca.sca import Sca, sca_power_kw
+from cosim_agents.sca.training import LEAST_STD, PPO, Learner, advantages_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cosim.scheduling.site import Site, Vehicles
     from cosim_agents.sca.day_batch import View
     from cosim_agents.sca.learned import Network
-    from cosim_agents.sca.training import Draw
+    from cosim_agents.sca.training import Draw, Watch
 
 _INPUTS = kernels.VEHICLE_FEATURES + kernels.SITE_FEATURES
 #: Fits a minute on one core.
@@ -124,13 +127,14 @@ def train_sca(
     settings: PPO | None = None,
     start_h: float = START_H,
     watched: float = 0.2,
+    watch: Watch | None = None,
 ) -> SitePolicy:
     """Train SCA for one kind of site.
 
     Parameters
     ----------
-    draw, site, seed, settings, start_h
-        As for :func:`cosim_agents.sca.training.train_calc`.
+    draw, site, seed, settings, start_h, watch
+        As for :func:`cosim_agents.sca.training.train_calc`; the return is a vehicle's.
     watched : float
         Share of the vehicles that the network learns from; all of them take part.
 
@@ -170,6 +174,28 @@ def train_sca(
             advantages + values[chosen],
             iteration / settings.iterations,
         )
+        if watch is not None:
+            watch(iteration + 1, float(played.rewards.sum(axis=0).mean()))
+    network = _as_far_as_it_helps(learner.network(), [draw(rng) for _ in range(24)], start_h)
     batch, _ = days(128)
-    shares = play_sca(batch, learner.network(), np.zeros(0, dtype=np.int64), 0.0, rng).shares
-    return SitePolicy("sca", learner.network(), range_of(batch, shares, shares > 0.0, site))
+    shares = play_sca(batch, network, np.zeros(0, dtype=np.int64), 0.0, rng).shares
+    return SitePolicy("sca", network, range_of(batch, shares, shares > 0.0, site))
+
+
+def _as_far_as_it_helps(network: Network, instances: list[tuple[Site, Vehicles]], start_h: float) -> Network:
+    """Return the network with its output multiplied by what gives the least bill; see CALC's.
+
+    With 0 the rolling optimum's total is shared out in proportion to the even rates.
+    """
+    anywhere = TrainedOn("", instances[0][0].slot_h, (0.0, np.inf), (0.0,) * 24, (1.0,) * 24)
+
+    def relative_bill(candidate: Network) -> float:
+        policy = Sca(SitePolicy("sca", candidate, anywhere), start_h=start_h)
+        # By the bill at the even rate, which differs between days much more than policies do.
+        return sum(
+            replay(site, vehicles, policy).cost / max(replay(site, vehicles, average_rate).cost, 1e-12)
+            for site, vehicles in instances
+        )
+
+    candidates = [network.scaled(factor) for factor in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    return min(candidates, key=relative_bill)

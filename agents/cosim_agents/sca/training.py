@@ -24,8 +24,8 @@ import torch
 from cosim.scheduling.arrivals import START_H
 from cosim_agents.rl.networks import linears, perceptron
 from cosim_agents.sca.calc import calc_total_kw
-from cosim_agents.sca.day_batch import DayBatch
-from cosim_agents.sca.learned import Network, SitePolicy, TrainedOn, standardised
+from cosim_agents.sca.day_batch import DayBatch, range_of
+from cosim_agents.sca.learned import Network, SitePolicy, standardised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     #: Draws one instance; all have the same slots.
     Draw = Callable[[np.random.Generator], tuple[Site, Vehicles]]
+    #: Told the number of an iteration, from 1, and the mean return of its days.
+    Watch = Callable[[int, float], None]
 
 #: A feature that hardly moves is not blown up by more than this.
 LEAST_STD = 1e-3
@@ -261,7 +263,13 @@ def play_calc(
 
 
 def train_calc(
-    draw: Draw, *, site: str, seed: int = 0, settings: PPO | None = None, start_h: float = START_H
+    draw: Draw,
+    *,
+    site: str,
+    seed: int = 0,
+    settings: PPO | None = None,
+    start_h: float = START_H,
+    watch: Watch | None = None,
 ) -> SitePolicy:
     """Train CALC for one kind of site.
 
@@ -277,6 +285,8 @@ def train_calc(
         How to learn.
     start_h : float
         Time of day at which instances begin, h.
+    watch : callable, optional
+        Called after every iteration with its number, from 1, and the mean return of its days.
 
     Returns
     -------
@@ -311,6 +321,8 @@ def train_calc(
             (advantages + values)[chosen],
             iteration / settings.iterations,
         )
+        if watch is not None:
+            watch(iteration + 1, float(played.rewards.sum(axis=0).mean()))
     network = _as_far_as_it_helps(learner.network(), DayBatch.of([draw(rng) for _ in range(64)], start_h))
     batch = DayBatch.of([draw(rng) for _ in range(256)], start_h)
     played = play_calc(batch, network)
@@ -325,27 +337,3 @@ def _as_far_as_it_helps(network: Network, batch: DayBatch) -> Network:
     """
     candidates = [network.scaled(factor) for factor in (0.0, 0.25, 0.5, 0.75, 1.0)]
     return max(candidates, key=lambda candidate: float(play_calc(batch, candidate).rewards.sum()))
-
-
-def range_of(batch: DayBatch, shares: NDArray[np.float64], present: NDArray[np.bool_], site: str) -> TrainedOn:
-    """Note what is seen of sites of one kind.
-
-    Parameters
-    ----------
-    batch : DayBatch
-        Days that a trained policy has played.
-    shares : ndarray of float, shape (slots, days)
-        The vehicles' share of the energy, as ``learned_kernels.observe`` returns it.
-    present : ndarray of bool, shape (slots, days)
-        Where there was a vehicle.
-    site : str
-        What to call the kind of site.
-    """
-    hour = ((batch.start_h + np.arange(batch.slots) * batch.slot_h) % 24.0).astype(np.int64)
-    low, high = np.full(24, np.nan), np.full(24, np.nan)
-    for h in range(24):
-        share = shares[hour == h][present[hour == h]]
-        if share.size:
-            low[h], high[h] = share.min(), share.max()
-    power_kw = (float(batch.cap_kw.min()), float(batch.cap_kw.max()))
-    return TrainedOn(site, batch.slot_h, power_kw, tuple(low.tolist()), tuple(high.tolist()))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cosim.errors import InputError
 from cosim.scheduling.arrivals import START_H, TYPE_2, draw_instance
+from cosim.scheduling.offline import offline_optimum
 from cosim.scheduling.replay import replay
 from cosim.scheduling.shield import shield
 from cosim.scheduling.site import Site, SiteState, Vehicles
@@ -20,7 +21,6 @@ from cosim_agents.sca.calc import Calc
 from cosim_agents.sca.day_batch import DayBatch
 from cosim_agents.sca.learned import Network, SitePolicy, TrainedOn, load_site_policy, save_site_policy, standardised
 from cosim_agents.sca.learned_kernels import SITE_FEATURES
-from cosim_agents.sca.offline import offline_optimum
 from cosim_agents.sca.online import rolling_optimum
 
 torch = pytest.importorskip("torch")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.scheduling.arrivals import draw_instance
+from cosim.scheduling.offline import offline_optimum
 from cosim.scheduling.replay import replay
 from cosim.scheduling.site import Price, Site, SiteState, Vehicles
-from cosim_agents.sca.offline import offline_optimum
 from cosim_agents.sca.online import ExpectedArrivals, predictive_optimum, rolling_optimum
 
 seeds = st.integers(0, 2**32 - 1)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.scheduling.arrivals import draw_instance
+from cosim.scheduling.offline import offline_optimum
 from cosim.scheduling.replay import replay
 from cosim.scheduling.shield import shield
 from cosim.scheduling.site import Site, Vehicles
 from cosim_agents.sca.learned import Network, SitePolicy, TrainedOn
 from cosim_agents.sca.learned_kernels import SITE_FEATURES, VEHICLE_FEATURES
-from cosim_agents.sca.offline import offline_optimum
 from cosim_agents.sca.online import rolling_optimum
 from cosim_agents.sca.sca import Sca
 

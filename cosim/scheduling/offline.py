@@ -80,7 +80,7 @@ def offline_optimum(
     ValueError
         If a vehicle stays longer than the site has slots.
     """
-    from cosim_agents.sca import kernels  # noqa: PLC0415 - numba is imported where something is computed
+    from cosim.scheduling import water_filling  # noqa: PLC0415 - numba is imported where something is computed
 
     check_fits(site, vehicles)
     first, last = vehicles.arrival_slot, vehicles.departure_slot
@@ -88,7 +88,7 @@ def offline_optimum(
     windows = np.stack([first, last, np.cumsum(length) - length], axis=1)
     plan_kw = np.zeros(int(length.sum()))
     order = np.lexsort((first, last))
-    _, sweeps, gap = kernels.descend(
+    _, sweeps, gap = water_filling.descend(
         site.base_kw, order, windows, vehicles.max_power_kw, vehicles.energy_kwh / site.slot_h, plan_kw, tolerance,
         max_sweeps,
     )  # fmt: skip

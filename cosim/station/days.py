@@ -1,0 +1,207 @@
+"""The days of a station scenario: those it is evaluated on, past ones for whoever studies, others to learn from.
+
+They never overlap. Days drawn at random come from independent streams of their seeds; of a file of sessions the last
+third is kept for the evaluation.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from cosim.errors import InputError, nearest_name
+from cosim.price import Price
+from cosim.randomness import stream
+from cosim.scheduling.arrivals import VehicleType, draw_sessions, household_load_kw
+from cosim.scheduling.sessions import Sessions, read_sessions
+from cosim.scheduling.site import SECONDS_PER_HOUR, Site, Vehicles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from cosim.station_scenario import StationScenario
+
+#: How many past days a controller may study.
+PAST_DAYS = 60
+#: Share of the days of a file that are kept for the evaluation, the last ones.
+_HELD_OUT = 1 / 3
+_NEEDED = ("station", "arrival_s", "left_s", "departure_s", "max_power_kw", "asked_kwh")
+
+
+class DaySource(Protocol):
+    """Where the days of a station scenario come from.
+
+    Attributes
+    ----------
+    site : Site
+        Slots, base load, price and limits of every day.
+    """
+
+    site: Site
+
+    def day(self, seed: int) -> Vehicles:
+        """Return the day of an evaluation seed."""
+        ...
+
+    def distinct(self, seeds: Sequence[int]) -> int:
+        """Return how many different days some evaluation seeds stand for."""
+        ...
+
+    def past(self, count: int) -> list[Vehicles]:
+        """Return at most so many days that are never evaluated."""
+        ...
+
+    def draw(self, rng: np.random.Generator) -> tuple[Site, Vehicles]:
+        """Return a day to learn from, which is never evaluated."""
+        ...
+
+
+def open_days(scenario: StationScenario) -> DaySource:
+    """Return the days of a scenario.
+
+    Parameters
+    ----------
+    scenario : StationScenario
+        Says where they come from.
+
+    Raises
+    ------
+    InputError
+        If a file of sessions or a run folder cannot be used.
+    """
+    if scenario.arrivals.kind is not None:
+        return _Drawn(scenario)
+    sessions = _from_run(scenario) if scenario.arrivals.run is not None else _from_file(scenario)
+    return _Recorded(scenario, sessions)
+
+
+def _site(scenario: StationScenario, slots: int) -> Site:
+    """Return the site with its base load."""
+    station, price = scenario.station, scenario.price
+    households = station.households or 0.0
+    if station.vehicles_per_household is not None:
+        households = scenario.arrivals.vehicles_per_day / station.vehicles_per_household
+    base_kw = household_load_kw(households, slot_s=station.slot_s, slots=slots, start_h=station.start_h)
+    if station.base_kw is not None:
+        base_kw = np.resize(np.array(station.base_kw), slots)
+    return Site(
+        base_kw,
+        float(station.slot_s),
+        Price(price.k0_per_kwh, price.k1_per_kwh_kw),
+        limit_kw=station.limit_kw or math.inf,
+        charging_limit_kw=station.charging_limit_kw or math.inf,
+    )
+
+
+class _Drawn:
+    """Days drawn at random."""
+
+    def __init__(self, scenario: StationScenario) -> None:
+        hours = scenario.hours or 0.0
+        self._kind, self._days = scenario.arrivals.kind or "", round(hours / 24.0)
+        self._vehicles_per_day, self._seed = scenario.arrivals.vehicles_per_day, scenario.simulation.seed
+        self._type = VehicleType(scenario.vehicle.battery_kwh, scenario.vehicle.max_power_kw)
+        self.site = _site(scenario, round(hours * SECONDS_PER_HOUR / scenario.station.slot_s))
+
+    def _vehicles(self, rng: np.random.Generator) -> Vehicles:
+        sessions = draw_sessions(
+            self._kind, rng, vehicles_per_day=self._vehicles_per_day, days=self._days, vehicle=self._type
+        )
+        return sessions.vehicles(0.0, self.site.slot_s, self.site.slots)
+
+    def day(self, seed: int) -> Vehicles:
+        return self._vehicles(stream(seed, "station day"))
+
+    def distinct(self, seeds: Sequence[int]) -> int:
+        return len(set(seeds))
+
+    def past(self, count: int) -> list[Vehicles]:
+        rng = stream(self._seed, "past station days")
+        return [self._vehicles(rng) for _ in range(count)]
+
+    def draw(self, rng: np.random.Generator) -> tuple[Site, Vehicles]:
+        return self.site, self._vehicles(rng)
+
+
+class _Recorded:
+    """Days that were recorded."""
+
+    def __init__(self, scenario: StationScenario, sessions: Sessions) -> None:
+        station = scenario.station
+        self._label = scenario.arrivals.sessions or scenario.arrivals.run
+        if scenario.hours is None:
+            slots = max(1, math.ceil(float(sessions.departure_s.max(initial=0.0)) / station.slot_s))
+            self._held_out, self._past = [sessions.vehicles(0.0, station.slot_s, slots)], list[Vehicles]()
+        else:
+            slots = round(scenario.hours * SECONDS_PER_HOUR / station.slot_s)
+            if scenario.arrivals.run is not None:
+                days = [sessions.vehicles(0.0, station.slot_s, slots)]
+            else:
+                days = list(sessions.days(station.slot_s, start_h=station.start_h, hours=scenario.hours).values())
+            kept = len(days) - max(1, round(_HELD_OUT * len(days)))
+            # A day that is followed for longer than 24 hours holds the sessions of the next ones too.
+            self._held_out, self._past = days[kept:], days[: max(0, kept - math.ceil(scenario.hours / 24.0) + 1)]
+        if not sum(map(len, self._held_out)):
+            raise InputError(f"{self._label}: there is no session to play.")
+        self.site = _site(scenario, slots)
+
+    def day(self, seed: int) -> Vehicles:
+        return self._held_out[seed % len(self._held_out)]
+
+    def distinct(self, seeds: Sequence[int]) -> int:
+        return len({seed % len(self._held_out) for seed in seeds})
+
+    def past(self, count: int) -> list[Vehicles]:
+        return self._past[-count:]
+
+    def draw(self, rng: np.random.Generator) -> tuple[Site, Vehicles]:
+        if not self._past:
+            raise InputError(f"{self._label}: there is no day to learn from beside those kept for the evaluation.")
+        return self.site, self._past[int(rng.integers(len(self._past)))]
+
+
+def _from_file(scenario: StationScenario) -> Sessions:
+    return read_sessions(
+        scenario.arrivals.sessions or "",
+        timezone=scenario.arrivals.timezone,
+        max_power_kw=scenario.vehicle.max_power_kw,
+    )
+
+
+def _from_run(scenario: StationScenario) -> Sessions:
+    """Return the sessions that a coupled run recorded at one station; who did not park left when it was charged."""
+    import pyarrow as pa  # noqa: PLC0415 - only where a run is read
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    folder, site = Path(scenario.arrivals.run or ""), scenario.arrivals.site or ""
+    path = folder / "sessions.parquet"
+    if not path.is_file():
+        raise InputError(f"{folder}: not the folder of a coupled run with sessions (there is no sessions.parquet).")
+    try:
+        table: pd.DataFrame = pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read: {error}.") from error
+    missing = [name for name in _NEEDED if name not in table.columns]
+    if missing:
+        raise InputError(f"{path}: the column '{missing[0]}' is missing; {', '.join(_NEEDED)} are needed.")
+    own = table[table["station"] == site]
+    if own.empty:
+        raise InputError(f"{path}: no session at '{site}'; {nearest_name(site, sorted(set(table['station'])))}.")
+    arrival_s = own["arrival_s"].to_numpy(dtype=np.float64)
+    gone_s = own["departure_s"].fillna(own["left_s"])
+    # Whoever was there when the run ended is taken to stay until the last of the others left.
+    gone_s = gone_s.fillna(max(float(gone_s.max()), float(arrival_s.max())))
+    unknown = np.full(len(own), np.nan)
+    return Sessions(
+        arrival_s,
+        np.maximum(arrival_s, gone_s.to_numpy(dtype=np.float64)),
+        own["asked_kwh"].to_numpy(dtype=np.float64),
+        own["max_power_kw"].to_numpy(dtype=np.float64),
+        unknown,
+        unknown,
+    )
