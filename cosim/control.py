@@ -243,6 +243,8 @@ class SiteView:
         What never changes.
     occupied : ndarray of bool
         Whether a vehicle is plugged in.
+    vehicle : ndarray of int
+        A number for each vehicle, the same as long as it is there; -1 for an empty charger.
     need_kwh : ndarray of float
         Battery energy still missing to the target.
     max_power_kw : ndarray of float
@@ -272,6 +274,7 @@ class SiteView:
 
     station: StationInfo
     occupied: NDArray[np.bool_]
+    vehicle: NDArray[np.int64]
     need_kwh: NDArray[np.float64]
     max_power_kw: NDArray[np.float64]
     power_kw: NDArray[np.float64]
@@ -291,7 +294,12 @@ class SiteController(Protocol):
     """Sets the power of every vehicle plugged in at one station.
 
     Life cycle: made once per station and run with the options of ``[controller.STATION]``; ``schedule`` is called
-    whenever a vehicle plugs in or leaves and, if ``period_s`` is a number, at every multiple of it.
+    whenever a vehicle plugs in, is charged or leaves and, if ``period_s`` is a number, at every multiple of it.
+
+    Three more things are used where a controller has them: ``reset(station, rng)``, called once before the run with its
+    :class:`StationInfo` and the only generator it may draw from; ``notes``, a mapping of sentences to how often they
+    apply, for the run's summary; and ``tables()``, a mapping of names to DataFrames, which the run folder holds as
+    ``NAME.parquet`` with a column ``station`` (a column ``vehicle`` of the view's numbers becomes the vehicles' ids).
     """
 
     period_s: float | None

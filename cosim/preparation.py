@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from cosim.traffic.network import RoadNetwork
 
 
-def make_controllers(scenario: Scenario, stations: Sequence[StationInfo], source: str) -> dict[int, SiteController]:
+def make_controllers(
+    scenario: Scenario, stations: Sequence[StationInfo], source: str, seed: int
+) -> dict[int, SiteController]:
     """Make the site controllers that a scenario names.
 
     Parameters
@@ -33,6 +35,8 @@ def make_controllers(scenario: Scenario, stations: Sequence[StationInfo], source
         In the order of the keys returned.
     source : str
         The scenario's file or name, for messages.
+    seed : int
+        Of the run; each controller that is random gets a stream of its own.
 
     Raises
     ------
@@ -48,6 +52,8 @@ def make_controllers(scenario: Scenario, stations: Sequence[StationInfo], source
             period_s = controllers[m].period_s
             if period_s is not None and (period_s <= 0 or period_s != int(period_s)):
                 raise InputError(f"{where}: period_s = {period_s} must be a whole number of seconds, at least 1.")
+            if hasattr(controllers[m], "reset"):
+                controllers[m].reset(station, stream(seed, f"controller {station.id}"))
     return controllers
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 #: Where the output is no terminal, a plain line this often (simulated seconds).
 _PLAIN_LINE_EVERY_S = 1200
 
-_LABELS = {
+#: What the metrics are called.
+LABELS = {
     "ttt_s": "total travel time (TTT)",
     "cvv_pu": "cumulative voltage violation (CVV)",
     "wct_min": "waiting + charging per EV (WCT)",
@@ -111,7 +112,7 @@ class ProgressDisplay:
         table.add_column("value", justify="right")
         table.add_column("unit")
         for name, value in result.metrics.items():
-            table.add_row(_LABELS.get(name, name), _number(value), UNITS.get(name, ""))
+            table.add_row(LABELS.get(name, name), _number(value), UNITS.get(name, ""))
         self.console.print(table)
         counts = result.counts
         self.console.print(
@@ -119,7 +120,7 @@ class ProgressDisplay:
             f"charged; {counts['decisions']} decisions, {counts['powerflows']} power flows; simulated "
             f"{summary['steps']} s in {summary['wall_s']:.2f} s"
         )
-        self.console.print(_voltage_sentence(summary["voltage"]))
+        self.console.print(voltage_sentence(summary["voltage"]))
         if any(site["parked"] or summary["controllers"][name] != "uncontrolled" for name, site in sites.items()):
             self.console.print(_site_table(sites, summary["controllers"]))
         for name, site in sites.items():
@@ -161,7 +162,7 @@ def warnings_of(summary: dict[str, object]) -> list[str]:
 
 def _site_table(sites: dict[str, dict[str, Any]], controllers: dict[str, str]) -> Table:
     """Return what each station did."""
-    table = Table(title="stations: energy asked for and given [kWh], peak load [kW]", title_justify="left")
+    table = Table(title="stations: energy asked for and given (kWh), peak load (kW)", title_justify="left")
     for column in ("station", "controller"):
         table.add_column(column)
     for column in ("EVs", "parked", "asked", "given", "short", "peak", "cost"):
@@ -178,7 +179,8 @@ def _energy(value_kwh: float) -> str:
     return f"{value_kwh:,.1f}" if value_kwh >= 0.1 else f"{value_kwh:.2g}"
 
 
-def _voltage_sentence(voltage: dict[str, Any]) -> str:
+def voltage_sentence(voltage: dict[str, Any]) -> str:
+    """Return what a run's summary says of its voltages."""
     if voltage["lowest_time_s"] is None:
         return "no voltages were recorded"
     minutes = voltage["lowest_time_s"] / 60

@@ -113,25 +113,50 @@ class Records:
         Stations, in the order of every list per station.
     bus_numbers, line_numbers : sequence of int
         Published numbers, in the order of the power flow's arrays.
+    edges : sequence of str
+        Road edges, in the order of the counts of vehicles.
+    lane_km : ndarray of float, shape (n_edges,)
+        Length of each edge times its number of lanes.
     """
 
-    def __init__(self, station_ids: Sequence[str], bus_numbers: Sequence[int], line_numbers: Sequence[int]) -> None:
+    def __init__(
+        self,
+        station_ids: Sequence[str],
+        bus_numbers: Sequence[int],
+        line_numbers: Sequence[int],
+        edges: Sequence[str],
+        lane_km: np.ndarray,
+    ) -> None:
         self.station_ids = tuple(station_ids)
+        self.edges = tuple(edges)
+        self.lane_km = lane_km
         self.bus_numbers = np.asarray(bus_numbers)
         self.line_numbers = np.asarray(line_numbers)
         self.instants_s: list[int] = []
         self._station_rows: dict[str, list[list[float]]] = {
             name: [] for name in ("queued", "charging", "en_route", "power_kw", "cap_kw")
         }
+        self._on_edges: list[np.ndarray] = []
         self._vm_pu: list[np.ndarray] = []
         self._loading_percent: list[np.ndarray] = []
         self._loss_kw: list[np.ndarray] = []
         self.decisions: list[tuple[int, str, int]] = []
         self.costs: list[float] = []
 
-    def add_instant(self, time_s: int, stations: dict[str, list[float]]) -> None:
-        """Record the stations at one instant; the lists of ``stations`` have one entry per station."""
+    def add_instant(self, time_s: int, stations: dict[str, list[float]], on_edges: np.ndarray) -> None:
+        """Record stations and roads at one instant.
+
+        Parameters
+        ----------
+        time_s : int
+            The instant.
+        stations : dict of str to list
+            Each with one entry per station.
+        on_edges : ndarray of int, shape (n_edges,)
+            Vehicles on each edge.
+        """
         self.instants_s.append(time_s)
+        self._on_edges.append(on_edges)
         for name, rows in self._station_rows.items():
             rows.append(list(stations[name]))
 
@@ -146,7 +171,7 @@ class Records:
         return float(np.nanmin(self._vm_pu[-1])) if self._vm_pu else math.nan
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return ``stations``, ``buses`` and ``lines``, one row per instant and element."""
+        """Return ``stations``, ``buses``, ``lines`` and ``edges``, one row per instant and element."""
         # An instant whose power flow has no solution, which ended the run, is left out.
         count = len(self._vm_pu)
         time_s = np.array(self.instants_s[:count], dtype=np.float64)
@@ -166,7 +191,15 @@ class Records:
             "loading_percent": _flat(self._loading_percent),
             "loss_kw": _flat(self._loss_kw),
         }
-        return {"stations": pd.DataFrame(stations), "buses": pd.DataFrame(buses), "lines": pd.DataFrame(lines)}
+        on_edges = np.array(self._on_edges[:count], dtype=np.int64).reshape(count, len(self.edges))
+        edges = {
+            "time_s": np.repeat(time_s, len(self.edges)),
+            "edge": np.tile(np.array(self.edges, dtype=object), count),
+            "vehicles": on_edges.ravel(),
+            "density_per_km": (on_edges / self.lane_km).ravel(),
+        }
+        tables = {"stations": stations, "buses": buses, "lines": lines, "edges": edges}
+        return {name: pd.DataFrame(columns) for name, columns in tables.items()}
 
     def decision_table(self) -> pd.DataFrame:
         """Return ``decisions`` without the reward, which follows from the trips; the open step's cost is NaN."""

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from cosim.errors import ResultsError, WriteError
 from cosim.metrics import decision_rewards, run_metrics
-from cosim.site_records import visit_table
+from cosim.site_records import controller_tables, visit_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cosim.scenario import RewardTable
     from cosim.state import LoopState
 
-TABLES = ("trips", "stations", "buses", "lines", "decisions", "sessions")
+TABLES = ("trips", "stations", "buses", "lines", "edges", "decisions", "sessions")
 _DECISION_COLUMNS = ["step", "time_s", "vehicle", "station", "reward", "cost"]
 
 
@@ -42,7 +42,8 @@ class Result:
     summary : dict
         The content of ``summary.json``.
     tables : dict of str to DataFrame
-        ``trips``, ``stations``, ``buses``, ``lines``, ``decisions``, ``sessions``.
+        ``trips``, ``stations``, ``buses``, ``lines``, ``edges``, ``decisions``, ``sessions``, and what site controllers
+        keep.
     folder : Path or None
         Where they are written.
     """
@@ -82,6 +83,11 @@ class Result:
         return self.tables["lines"]
 
     @cached_property
+    def edges(self) -> pd.DataFrame:
+        """One row per recorded instant and road edge."""
+        return self.tables["edges"]
+
+    @cached_property
     def decisions(self) -> pd.DataFrame:
         """One row per answered request."""
         return self.tables["decisions"]
@@ -104,6 +110,7 @@ def make_tables(state: LoopState, end_s: float, reward: RewardTable) -> dict[str
         **records.tables(),
         "decisions": decisions[_DECISION_COLUMNS],
         "sessions": visits,
+        **controller_tables(state.stations, trips.demand.vehicle),
     }
 
 
@@ -196,7 +203,7 @@ class RunFolder(OutputFolder):
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        files = ("summary.json", "scenario.toml", *(f"{table}.parquet" for table in TABLES))
+        files = ("summary.json", "scenario.toml", *(f"{table}.parquet" for table in _tables_in(path)))
         super().__init__(path, files, overwrite=overwrite)
 
     @classmethod
@@ -225,6 +232,17 @@ class RunFolder(OutputFolder):
         for name, table in tables.items():
             self.write_table(f"{name}.parquet", table)
         self.write_json("summary.json", summary)
+
+
+def _tables_in(path: Path) -> tuple[str, ...]:
+    """Return the tables that a run wrote into a folder, or would write; controllers may have added some."""
+    try:
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        named = tuple(str(name) for name in summary["tables"])
+    except (OSError, ValueError, LookupError, TypeError):
+        # No run, or none that was begun: its files are those of every run.
+        return TABLES
+    return tuple(name for name in named if name.isidentifier())
 
 
 def _arrow(table: pd.DataFrame) -> pa.Table:
@@ -267,7 +285,7 @@ def read_result(folder: str | Path) -> Result:
         raise ResultsError(f"{path}: not a run folder (there is no summary.json).")
     try:
         summary = json.loads(summary_file.read_text(encoding="utf-8"))
-        tables = {name: pq.read_table(path / f"{name}.parquet").to_pandas() for name in TABLES}
+        tables = {name: pq.read_table(path / f"{name}.parquet").to_pandas() for name in _tables_in(path)}
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ResultsError(f"{path}: the run folder cannot be read: {error}.") from error
     return Result(summary, tables, path)

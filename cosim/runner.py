@@ -252,7 +252,7 @@ class _Run:
         base_vm_pu = simulation.power_flow.no_load.vm_pu
         voltage = voltage_report(tables["buses"], base_vm_pu, (grid.band_low_pu, grid.band_high_pu), end_s)
         sites = site_accounts(simulation.state.stations, tables["sessions"])
-        summary = self._summary(make_metrics(tables, end_s), voltage, sites)
+        summary = self._summary(make_metrics(tables, end_s), voltage, sites) | {"tables": list(tables)}
         if self.folder is not None:
             self.folder.write(tables, summary)
         return Result(summary, tables, self.folder.path if self.folder is not None else None)

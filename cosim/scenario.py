@@ -128,9 +128,13 @@ class DemandTable(Table):
     ----------
     vehicles_per_h : float
         Departures per hour; the number in each period is fixed (rounded), the instants are random.
+    trips : {"any-edges", "od-table"}
+        ``any-edges``: from any edge to any other one. ``od-table``: between zones, in the proportions of the table of
+        origins and destinations that lies beside the network's file (see :class:`cosim.traffic.demand.OdTable`).
     """
 
     vehicles_per_h: Annotated[float, Field(ge=0, le=1e6)] = 600.0
+    trips: Literal["any-edges", "od-table"] = "any-edges"
 
 
 class FleetTable(Table):
@@ -398,6 +402,6 @@ class Scenario(Table):
         return self.simulation.warmup_s + self.simulation.control_s
 
 
-def to_toml(scenario: Scenario) -> str:
+def to_toml(scenario: Table) -> str:
     """Write a scenario with all defaults and overrides filled in."""
     return tomli_w.dumps(scenario.model_dump(mode="python", exclude_none=True))

@@ -169,6 +169,8 @@ class Simulation:
                 [station.id for station in system.stations],
                 self.power_flow.bus_numbers.tolist(),
                 self.power_flow.line_numbers.tolist(),
+                system.network.edges,
+                system.network.length_m * system.network.lanes / 1000.0,
             ),
             en_route=[0] * len(system.stations),
         )
@@ -184,8 +186,8 @@ class Simulation:
         InputError
             If a controller refuses its options, the seed is no seed, or no trip is possible on the network.
         """
-        controllers = make_controllers(self.scenario, self.system.stations, self._source)
-        return controllers, draw_demand(self.scenario, self.system.network, seed)
+        demand = draw_demand(self.scenario, self.system.network, seed)
+        return make_controllers(self.scenario, self.system.stations, self._source, seed), demand
 
     def _begin_traffic(self, state: Path | None = None) -> None:
         simulation = self.scenario.simulation
@@ -500,7 +502,7 @@ class Simulation:
             "power_kw": stations.load_kw,
             "cap_kw": stations.caps_kw,
         }
-        records.add_instant(self.now_s, present)
+        records.add_instant(self.now_s, present, self.traffic.vehicles_on_edges())
         self._grid_log.add_instant(stations.load_kw)
         if self.on_record is not None:
             self.on_record()
@@ -527,7 +529,6 @@ class Simulation:
 
     def _finish(self) -> None:
         self._close_decision()
-        self.state.stations.finish(self.now_s)
         self.settle_records()
         self._sumo_incidents = self.traffic.incidents()
         if self.by_event:
@@ -537,6 +538,8 @@ class Simulation:
                 self.state.trips.arrive_s[i] = float(time_s)
                 if math.isnan(self.state.trips.distance_m[i]) and i not in self.state.missed:
                     self.state.trips.distance_m[i] = distance_m
+        # Not the present instant, which lies some quiet seconds later where several are crossed in one call.
+        self.state.stations.finish(self.end_s)
 
     # ---- results
 

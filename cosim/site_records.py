@@ -12,7 +12,7 @@ from cosim.charging.session import QUEUED
 from cosim.charging.site import why_short
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cosim.charging.session import Session
     from cosim.charging.stations import ChargingStations
@@ -58,6 +58,31 @@ def visit_table(stations: ChargingStations, vehicles: Sequence[str], now_s: floa
     columns["computing_kwh"] = _floats([session.used_kwh for _, session in rows])
     columns["reason"] = np.array([why_short(session) for _, session in rows], dtype=object)
     return pd.DataFrame(columns)
+
+
+def controller_tables(stations: ChargingStations, vehicles: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the tables that controllers keep, those of the same name put together.
+
+    Parameters
+    ----------
+    stations, vehicles
+        As for :func:`visit_table`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        With a column ``station`` in front; a column ``vehicle`` holds ids.
+    """
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for site in stations.sites:
+        kept: Callable[[], Mapping[str, pd.DataFrame]] | None = getattr(site.controller, "tables", None)
+        for name, table in kept().items() if kept is not None else ():
+            part = table.copy()
+            if "vehicle" in part:
+                part["vehicle"] = np.array([vehicles[i] for i in part["vehicle"]], dtype=object)
+            part.insert(0, "station", np.full(len(part), site.info.id, dtype=object))
+            parts.setdefault(name, []).append(part)
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
 
 
 def site_accounts(stations: ChargingStations, visits: pd.DataFrame) -> dict[str, dict[str, Any]]:

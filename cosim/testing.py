@@ -124,6 +124,7 @@ def _site(chargers: int, plugged: int) -> SiteView:
     return SiteView(
         station=station,
         occupied=occupied,
+        vehicle=np.where(occupied, np.arange(chargers), -1),
         need_kwh=shown(need_kwh),
         max_power_kw=shown(max_power_kw),
         power_kw=shown(max_power_kw / 2),

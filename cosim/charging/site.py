@@ -231,8 +231,10 @@ class ChargingSite:
         """Return what the controller sees; the needs are those of the last event."""
         need_kwh, limit_kw, power_kw, battery_kwh, plug_in_s, departure_s = np.full((6, self.info.chargers), np.nan)
         parks = np.zeros(self.info.chargers, dtype=np.bool_)
+        vehicle = np.full(self.info.chargers, -1, dtype=np.int64)
         for session in self.plugged:
             charger = session.charger
+            vehicle[charger] = session.vehicle
             need_kwh[charger] = session.need_kwh
             limit_kw[charger] = session.limit_kw
             power_kw[charger] = session.power_kw
@@ -243,6 +245,7 @@ class ChargingSite:
         return SiteView(
             station=self.info,
             occupied=~np.isnan(plug_in_s),
+            vehicle=vehicle,
             need_kwh=need_kwh,
             max_power_kw=limit_kw,
             power_kw=power_kw,

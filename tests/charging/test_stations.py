@@ -153,6 +153,7 @@ def test_equal_share_is_max_min_fair(limits_kw: list[float], limit_kw: float, ca
     site = SiteView(
         station=StationInfo("A", 0, "", 20.0, 40.0, 2, len(limits), 50.0, limit_kw),
         occupied=np.ones(len(limits), dtype=bool),
+        vehicle=np.arange(len(limits)),
         need_kwh=np.ones(len(limits)),
         max_power_kw=limits,
         power_kw=np.zeros(len(limits)),
