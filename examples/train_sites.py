@@ -2,8 +2,8 @@
 
     python examples/train_sites.py examples/sites.toml --calc CS1 --sca CS4 --runs 40 --out policies
 
-runs the scenario with the rolling optimum at these stations and seeds of their own, makes a day of each run's sessions
-at a station, trains on such days drawn at random, and writes ``calc-SITE.npz`` and ``sca-SITE.npz``. A vehicle that does
+runs the scenario with the rolling optimum at these stations and seeds of their own, makes a day of each run's visits
+at a station, trains on days drawn from these, and writes ``calc-SITE.npz`` and ``sca-SITE.npz``. A vehicle that does
 not park is expected to stay as long as the scenario tells controllers. The greatest power is drawn anew for each day
 between the least and the greatest droop cap, so that a policy knows stations under a cap.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
-from cosim.env.sites import DrawnDays, Instance, Sites, session_days
+from cosim.env.sites import DrawnDays, Instance, Sites, run_days, session_days
 from cosim.errors import InputError
 from cosim.scheduling.site import SiteState
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cosim.scheduling.site import Vehicles
 
-__all__ = ["DrawnDays", "SchedulingEnv", "session_days"]
+__all__ = ["DrawnDays", "SchedulingEnv", "run_days", "session_days"]
 
 
 class SchedulingEnv(gymnasium.Env["NDArray[np.float32]", "NDArray[Any]"]):
@@ -64,7 +64,7 @@ class SchedulingEnv(gymnasium.Env["NDArray[np.float32]", "NDArray[Any]"]):
     ----------
     instances : str, DrawnDays or sequence of (Site, Vehicles)
         A kind of :class:`DrawnDays`, all of it, or given ones, one of which is drawn; :func:`session_days` makes them
-        of recorded sessions.
+        of recorded sessions, :func:`run_days` of what coupled runs recorded at a station.
     chargers : int
         At least 1.
     action : {"powers", "aggregate"}

@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from cosim.errors import InputError, nearest_name
 from cosim.scheduling.arrivals import TYPE_1, VehicleType, draw_instance
+from cosim.scheduling.recorded import recorded_sessions
 from cosim.scheduling.sessions import Sessions, read_sessions
 from cosim.scheduling.site import Price, Site, Vehicles, check_fits
 from cosim.scheduling.step_kernel import (
@@ -114,6 +115,31 @@ def session_days(sessions: Sessions | str | Path, site: Site, *, start_h: float 
     known = sessions if isinstance(sessions, Sessions) else read_sessions(sessions)
     days = known.days(site.slot_s, start_h=start_h, hours=site.slots * site.slot_h)
     return [(site, vehicles) for vehicles in days.values()]
+
+
+def run_days(runs: Sequence[str | Path], station: str, site: Site) -> list[Instance]:
+    """Make an instance of what each of some coupled runs recorded at a station.
+
+    Parameters
+    ----------
+    runs : sequence of path
+        Run folders.
+    station : str
+        Which station of theirs.
+    site : Site
+        For every run; its slots begin with the run, and who stays longer is cut off with the last of them.
+
+    Returns
+    -------
+    list of (Site, Vehicles)
+        One for each run.
+
+    Raises
+    ------
+    InputError
+        If a folder cannot be used.
+    """
+    return [(site, recorded_sessions(run, station).vehicles(0.0, site.slot_s, site.slots)) for run in runs]
 
 
 class SiteBatch:
