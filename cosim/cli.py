@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``compare``, ``train``, ``check`` and ``list``.
+"""The command line: ``run``, ``compare``, ``train``, ``report``, ``check`` and ``list``.
 
 Exit status 0: done; 2: bad input, with one clear sentence for every fault; 1: anything else.
 """
@@ -21,6 +21,10 @@ from cosim.options import Changes, free_folder, limit_or_auto, mismatch, names_o
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from cosim.coupling import CoupledSystem
+    from cosim.results import Result
+    from cosim.simulation import Simulation
 
 #: What a recommender learns from if nobody says otherwise.
 _EPISODES = 1000
@@ -84,7 +88,7 @@ def _usage_sentence(error: cyclopts.CycloptsError) -> str:
 
 
 @app.command
-def run(
+def run(  # noqa: PLR0913 - one argument an option
     scenario: str = "nguyen-dupuis",
     /,
     *,
@@ -94,9 +98,10 @@ def run(
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     backend: Literal["libsumo", "traci"] | None = None,
     gui: Annotated[bool, Parameter(negative="")] = False,
+    no_report: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Simulate a scenario and write a run folder.
+    """Simulate a scenario and write a run folder, with a page to look at (report.html).
 
     Parameters
     ----------
@@ -112,12 +117,16 @@ def run(
         SUMO in this process (libsumo) or behind a socket (traci); the results are the same.
     gui
         Show SUMO's window (uses traci).
+    no_report
+        Write no page.
     quiet
         Print nothing but the run folder's path.
     """
     from cosim.scenario_file import load_scenario  # noqa: PLC0415 - not needed for --help
 
     overrides = (changes or Changes()).overrides()
+    if gui and not os.environ.get("DISPLAY"):
+        raise InputError("--gui needs a screen, but DISPLAY is not set; run without --gui.")
     if seed is not None:
         overrides["simulation.seed"] = seed
     if backend is not None:
@@ -131,9 +140,16 @@ def run(
 
     folder = RunFolder(out, overwrite=overwrite) if out else RunFolder.numbered(run_folder(resolved))
     display = ProgressDisplay(resolved, quiet=quiet)
+    systems: list[CoupledSystem] = []
+
+    def ready(simulation: Simulation) -> None:
+        systems.append(simulation.system)
+        if not quiet:
+            display.ready(simulation)
+
     try:
         with display:
-            watch = Watch() if quiet else Watch(ready=display.ready, progress=display.update)
+            watch = Watch(ready=ready, progress=None if quiet else display.update)
             result = simulate(resolved, out=folder, gui=gui, source=scenario, watch=watch)
     except InterruptedRunError as error:
         kept = f'{folder.path} holds what was there, its summary says "complete": false.'
@@ -142,6 +158,22 @@ def run(
         print(folder.path)  # noqa: T201
     else:
         display.result(result)
+    _add_page(folder.path, wanted=not no_report, quiet=quiet, run=(result, systems[0]))
+
+
+def _add_page(folder: Path, *, wanted: bool, quiet: bool, run: tuple[Result, CoupledSystem] | None = None) -> None:
+    """Write the page of what is in a folder already; whatever goes wrong with it, the results stand."""
+    if not wanted:
+        return
+    try:
+        from cosim.report import write_report, write_run_report  # noqa: PLC0415 - heavy imports only where needed
+
+        page = write_report([folder]) if run is None else write_run_report(*run)
+    except Exception as error:  # noqa: BLE001 - a page that fails must not look like a run that failed
+        _complain(f"{folder}: the results are there, but not the page: {' '.join(str(error).split()) or error!r}")
+    else:
+        if not quiet:
+            print(f"page: {page}")  # noqa: T201
 
 
 @app.command
@@ -158,6 +190,7 @@ def compare(  # noqa: PLR0913 - one argument an option
     reference: str | None = None,
     out: Path | None = None,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
+    no_report: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Run several recommenders, or at a station several controllers, with the same seeds, and compare them.
@@ -185,6 +218,8 @@ def compare(  # noqa: PLR0913 - one argument an option
         The comparison folder; runs/<time>-<scenario>-comparison if left out.
     overwrite
         Allow a folder that exists.
+    no_report
+        Write no page (report.html).
     quiet
         Print nothing but the comparison folder's path.
     """
@@ -200,11 +235,18 @@ def compare(  # noqa: PLR0913 - one argument an option
 
         from cosim.station.commands import compare_at_station  # noqa: PLC0415 - heavy imports only where something runs
 
+        places = [] if out is None else [out]
+
+        def place(name: str) -> Path:
+            places.append(free_folder(name))
+            return places[-1]
+
         compare_at_station(
             scenario, overrides, names_of("controllers", controllers, "eager,oa,mpc"), seeds,
-            workers=workers, cluster=cluster, reference=reference, out=out or free_folder,
+            workers=workers, cluster=cluster, reference=reference, out=out or place,
             overwrite=overwrite, quiet=quiet,
         )  # fmt: skip
+        _add_page(places[0], wanted=not no_report, quiet=quiet)
         return
     if controllers is not None:
         raise InputError(
@@ -236,6 +278,7 @@ def compare(  # noqa: PLR0913 - one argument an option
     display.result(comparison)
     if quiet:
         print(folder)  # noqa: T201
+    _add_page(folder, wanted=not no_report, quiet=quiet)
     if comparison.failures:
         raise CosimError("\n".join(failure_sentences(comparison)))
 
@@ -343,6 +386,25 @@ def train(  # noqa: PLR0913 - one argument an option
 
 
 @app.command
+def report(*folders: Path, out: Path | None = None) -> None:
+    """Write one HTML page about folders of runs, comparisons and trainings.
+
+    Parameters
+    ----------
+    folders
+        What run, compare and train wrote; several share a page.
+    out
+        The page; report.html in the folder if left out, or here if there are several.
+    """
+    if not folders:
+        raise InputError("report: name at least one folder of a run, a comparison or a training.")
+
+    from cosim.report import write_report  # noqa: PLC0415 - heavy imports only where something is shown
+
+    print(write_report(folders, out))  # noqa: T201
+
+
+@app.command
 def check(scenario: str = "nguyen-dupuis", /, *, changes: Changes | None = None) -> None:
     """Validate a scenario without running it and print its sizes.
 
@@ -377,9 +439,9 @@ def check(scenario: str = "nguyen-dupuis", /, *, changes: Changes | None = None)
 
 @app.command(name="list")
 def list_plugins() -> None:
-    """List networks, grids, scenarios, recommenders, controllers and learners, with one line each."""
+    """List networks, grids, scenarios, arrivals, recommenders, controllers and learners, with one line each."""
     for kind in registry.KINDS:
-        print(f"{kind}s")  # noqa: T201
+        print(registry.plural(kind))  # noqa: T201
         width = max((len(name) for name in registry.names(kind)), default=0)
         for name in registry.names(kind):
             print(f"  {name:<{width}}  {registry.describe(kind, name)}")  # noqa: T201

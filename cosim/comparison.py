@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosim.errors import InputError, ResultsError
-from cosim.results import OutputFolder
+from cosim.results import PAGE, OutputFolder
 from cosim.scenario import to_toml
 from cosim.scenario_file import load_scenario
 from cosim.statistics import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 #: What ``cosim.plots`` draws of a comparison.
 PICTURES = ("occupancy.png", "charging_power.png")
-_FILES = ("comparison.json", "runs.parquet", "stations.parquet", "scenario.toml", *PICTURES)
+_FILES = ("comparison.json", "runs.parquet", "stations.parquet", "scenario.toml", PAGE, *PICTURES)
 
 
 @dataclass(frozen=True, slots=True)

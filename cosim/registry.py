@@ -1,8 +1,8 @@
-"""Plug-ins by name: networks, grids, scenarios, recommenders, site controllers and learners.
+"""Plug-ins by name: networks, grids, scenarios, arrivals, recommenders, site controllers and learners.
 
 A plug-in is an entry point in one of the groups ``cosim.networks``, ``cosim.grids``, ``cosim.scenarios``,
-``cosim.recommenders``, ``cosim.controllers`` and ``cosim.learners``, so that any installed package can add one;
-nothing is imported until its name is asked for.
+``cosim.arrivals``, ``cosim.recommenders``, ``cosim.controllers`` and ``cosim.learners``, so that any installed package
+can add one; nothing is imported until its name is asked for.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ from typing import Any, Literal
 
 from cosim.errors import InputError, nearest_name
 
-Kind = Literal["network", "grid", "scenario", "recommender", "controller", "learner"]
-KINDS: tuple[Kind, ...] = ("network", "grid", "scenario", "recommender", "controller", "learner")
+Kind = Literal["network", "grid", "scenario", "arrivals", "recommender", "controller", "learner"]
+KINDS: tuple[Kind, ...] = ("network", "grid", "scenario", "arrivals", "recommender", "controller", "learner")
+
+
+def plural(kind: Kind) -> str:
+    """Return what several plug-ins of a kind are called: the name of their group, after ``cosim.``."""
+    return kind if kind.endswith("s") else f"{kind}s"
 
 
 @functools.cache
 def _entry_points(kind: Kind) -> dict[str, metadata.EntryPoint]:
-    return {entry.name: entry for entry in metadata.entry_points(group=f"cosim.{kind}s")}
+    return {entry.name: entry for entry in metadata.entry_points(group=f"cosim.{plural(kind)}")}
 
 
 def names(kind: Kind) -> tuple[str, ...]:
@@ -35,7 +40,7 @@ def load(kind: Kind, name: str, *, where: str = "") -> Any:
 
     Parameters
     ----------
-    kind : {"network", "grid", "scenario", "recommender", "controller", "learner"}
+    kind : {"network", "grid", "scenario", "arrivals", "recommender", "controller", "learner"}
         Which group to look in.
     name : str
         The entry point's name.
@@ -71,7 +76,7 @@ def describe(kind: Kind, name: str) -> str:
 
 
 def instantiate(kind: Kind, name: str, options: dict[str, Any], *, where: str) -> Any:
-    """Make a recommender or site controller with the options of its scenario table.
+    """Make a recommender, a site controller or arrivals with the options of their scenario table.
 
     Parameters
     ----------

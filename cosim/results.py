@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from cosim.state import LoopState
 
 TABLES = ("trips", "stations", "buses", "lines", "edges", "decisions", "sessions")
+#: What the page is called that may lie beside the tables of a run or a comparison.
+PAGE = "report.html"
 _DECISION_COLUMNS = ["step", "time_s", "vehicle", "station", "reward", "cost"]
 
 
@@ -203,7 +205,7 @@ class RunFolder(OutputFolder):
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        files = ("summary.json", "scenario.toml", *(f"{table}.parquet" for table in _tables_in(path)))
+        files = ("summary.json", "scenario.toml", PAGE, *(f"{table}.parquet" for table in _tables_in(path)))
         super().__init__(path, files, overwrite=overwrite)
 
     @classmethod

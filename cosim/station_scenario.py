@@ -5,7 +5,7 @@ A file with one table ``[station]`` and no ``[network]`` is one; ``cosim.scenari
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -14,6 +14,8 @@ from cosim.errors import nearest_name
 from cosim.scenario import Identifier, Positive, PriceTable, Table
 
 HOURS_PER_DAY = 24.0
+#: Distributions of arrivals that need no plug-in (``cosim.scheduling.arrivals``); their days begin at noon.
+DISTRIBUTIONS = ("home", "public", "work")
 
 
 class StationSimulationTable(Table):
@@ -31,12 +33,15 @@ class StationSimulationTable(Table):
 class ArrivalsTable(Table):
     """``[arrivals]``: who comes when; drawn at random (``kind``) or recorded (``sessions`` or ``run``).
 
+    Where ``kind`` is a plug-in, every key that is not one of these is an option of it.
+
     Attributes
     ----------
-    kind : {"home", "public", "work"}, optional
-        Which distributions (``cosim.scheduling.arrivals``); days begin at noon.
+    kind : str, optional
+        Which distributions: ``home``, ``public`` or ``work`` (``cosim.scheduling.arrivals``; days begin at noon), or a
+        plug-in.
     vehicles_per_day : float
-        Mean number of vehicles, for ``kind``.
+        Mean number of vehicles, for ``home``, ``public`` and ``work``.
     sessions : str, optional
         CSV file with the columns of ACN-Data, relative to the scenario file.
     timezone : str
@@ -47,15 +52,38 @@ class ArrivalsTable(Table):
         At which station, for ``run``.
     """
 
-    kind: Literal["home", "public", "work"] | None = None
+    model_config = ConfigDict(extra="allow")
+
+    kind: str | None = None
     vehicles_per_day: Annotated[float, Field(gt=0, le=1e5)] = 100.0
     sessions: str | None = None
     timezone: str = "UTC"
     run: str | None = None
     site: str | None = None
 
+    @property
+    def plugin(self) -> str | None:
+        """Name of the plug-in that draws the days, if it is one."""
+        return None if self.kind in DISTRIBUTIONS else self.kind
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the plug-in is told."""
+        return dict(self.model_extra or {})
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str | None) -> str | None:
+        known = (*DISTRIBUTIONS, *registry.names("arrivals"))
+        if kind is not None and kind not in known:
+            raise ValueError(f"found '{kind}'; {nearest_name(kind, known)}")
+        return kind
+
     @model_validator(mode="after")
     def _one_source(self) -> ArrivalsTable:
+        if self.plugin is None and self.options:
+            unknown = next(iter(self.options))
+            raise ValueError(f"unknown key '{unknown}'; {nearest_name(unknown, type(self).model_fields)}")
         if sum(source is not None for source in (self.kind, self.sessions, self.run)) != 1:
             raise ValueError(
                 "give kind (drawn at random), sessions (a CSV file) or run (a run folder with site), one of the three"
@@ -66,11 +94,15 @@ class ArrivalsTable(Table):
             # A resolved scenario spells the defaults out, whoever needs them.
             if getattr(self, key) != type(self).model_fields[key].default and getattr(self, owner) is None:
                 raise ValueError(f"{key} goes with {owner} only")
+        if self.plugin is not None and self.vehicles_per_day != type(self).model_fields["vehicles_per_day"].default:
+            raise ValueError(f"vehicles_per_day goes with {', '.join(DISTRIBUTIONS)}, not with kind = '{self.kind}'")
         return self
 
 
 class VehicleTable(Table):
     """``[vehicle]``: the vehicles that are drawn; recorded ones have their own powers where the record tells them.
+
+    Arrivals of a plug-in bring their own vehicles.
 
     Attributes
     ----------
@@ -92,11 +124,13 @@ class SingleStationTable(Table):
     slot_s : int
         Vehicles come and go at the borders of slots of this length, s; controllers with a period decide as often.
     start_h : float
-        Time of day at which a day that is played begins; noon for days drawn at random.
+        Time of day at which a day that is played begins; noon for days drawn at random, for those of a plug-in what it
+        says.
     hours : float, optional
-        How long it lasts; 48 for days drawn at random, 24 for those of a file, as long as needed for a run.
+        How long it lasts; 48 for days drawn at random, 24 for those of a plug-in or a file, as long as needed for a
+        run.
     chargers : int, optional
-        How many vehicles charge at once; as many as needed if left out.
+        How many vehicles charge at once; as many as needed if left out, or as a plug-in of arrivals says.
     limit_kw : float, optional
         Greatest load with the base load (Eq. 3).
     charging_limit_kw : float, optional
@@ -164,9 +198,10 @@ class StationScenario(Table):
         arrivals: ArrivalsTable | None = info.data.get("arrivals")
         if arrivals is None:
             return station
-        if arrivals.kind is None:
+        if arrivals.kind is None or arrivals.plugin is not None:
             if station.vehicles_per_household is not None:
-                raise ValueError("vehicles_per_household needs arrivals.kind; for recorded sessions give households")
+                origin = "recorded sessions" if arrivals.kind is None else f"arrivals.kind = '{arrivals.kind}'"
+                raise ValueError(f"vehicles_per_household needs vehicles_per_day; for {origin} give households")
         elif station.start_h != SingleStationTable.model_fields["start_h"].default:
             raise ValueError(f"start_h = {station.start_h:g}: days drawn at random (arrivals.kind) begin at 12")
         elif (station.hours or HOURS_PER_DAY) % HOURS_PER_DAY:
@@ -192,7 +227,7 @@ class StationScenario(Table):
         """How long a day that is played lasts; None for as long as the recorded run needs."""
         if self.station.hours is not None or self.arrivals.run is not None:
             return self.station.hours
-        return 2 * HOURS_PER_DAY if self.arrivals.kind is not None else HOURS_PER_DAY
+        return 2 * HOURS_PER_DAY if self.arrivals.kind in DISTRIBUTIONS else HOURS_PER_DAY
 
     def plugin_of(self, label: str) -> tuple[str, dict[str, Any]]:
         """Return plug-in and options of a controller by what it is called in a comparison."""

@@ -196,6 +196,39 @@ def day_table(runs: pd.DataFrame, controllers: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def task_table(runs: pd.DataFrame, controllers: Sequence[str]) -> pd.DataFrame:
+    """Sum up what the vehicles of a station computed.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per controller and seed, with ``tasks, tasks_rejected, task_gap, computing_kwh``.
+    controllers : sequence of str
+        Rows of the result, in this order; none for those without tasks.
+
+    Returns
+    -------
+    DataFrame
+        ``controller``, ``days``, the means per day ``tasks`` and ``computing_kwh``, ``rejected`` (share of the tasks)
+        and ``gap`` (mean certificate of the assignments).
+    """
+    rows = []
+    for name in controllers:
+        own = runs[runs["controller"] == name]
+        # Folders of earlier versions know no tasks.
+        if "tasks" not in own.columns or not own["tasks"].sum():
+            continue
+        rows.append({
+            "controller": name,
+            "days": len(own),
+            "tasks": float(own["tasks"].mean()),
+            "rejected": float(own["tasks_rejected"].sum() / own["tasks"].sum()),
+            "gap": float(own["task_gap"].mean()),
+            "computing_kwh": float(own["computing_kwh"].mean()),
+        })
+    return pd.DataFrame(rows, columns=["controller", "days", "tasks", "rejected", "gap", "computing_kwh"])
+
+
 def cost_gaps(runs: pd.DataFrame, controllers: Sequence[str], reference: str | None) -> pd.DataFrame:
     """Say by how many percent the mean bill of each controller lies above that of a reference, paired by seed.
 

@@ -49,7 +49,7 @@ def facts(scenario: StationScenario) -> list[tuple[str, str]]:
             f"{hours:g} h from {begin} in {site.slots} slots of {station.slot_s} s; {len(past)} past days to study",
         ),
         ("base load", f"{site.base_kw.min():.1f} to {site.base_kw.max():.1f} kW, mean {site.base_kw.mean():.1f} kW"),
-        ("chargers", "as many as needed" if station.chargers is None else str(station.chargers)),
+        ("chargers", "as many as needed" if source.chargers is None else str(source.chargers)),
         ("limits", ", ".join(limits) or "none"),
         ("price", f"{site.price.k0_per_kwh:g} per kWh + {site.price.k1_per_kwh_kw:g} per kWh and kW of load"),
         ("options", "; ".join(options) or "none"),

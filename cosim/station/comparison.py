@@ -23,7 +23,7 @@ from cosim.errors import InputError, ResultsError
 from cosim.results import OutputFolder
 from cosim.scenario import to_toml
 from cosim.scenario_file import load_station_scenario
-from cosim.statistics import CONFIDENCE, RESAMPLES, cost_gaps, day_table
+from cosim.statistics import CONFIDENCE, RESAMPLES, cost_gaps, day_table, task_table
 
 if TYPE_CHECKING:
     from cosim.station_scenario import StationScenario
@@ -62,7 +62,9 @@ class StationComparison:
         ``ratio`` (of the two), ``optimum_gap`` (its certificate: no plan is cheaper by more than this share),
         ``optimum_within_limits, peak_kw, optimum_peak_kw, load_factor, optimum_load_factor, asked_kwh, delivered_kwh,
         demand_met`` (of the two), ``short_kwh, unservable_kwh`` (the part of it that no controller could have
-        delivered), ``vehicles_short`` (for want of more than that), ``decisions``.
+        delivered), ``vehicles_short`` (for want of more than that), ``decisions``; of what vehicles computed ``tasks,
+        tasks_rejected`` (left to the edge server), ``task_gap`` (mean certificate of the assignments: none is cheaper by
+        more than this share), ``computing_kwh`` (battery side).
     loads : DataFrame
         ``controller, slot, time_s, base_kw, charging_kw, total_kw``, averaged over the seeds; the offline optimum last.
     decision_ms : dict of str to float
@@ -95,6 +97,11 @@ class StationComparison:
     def table(self) -> pd.DataFrame:
         """Mean and interval of each metric per controller; ``cosim.statistics.day_table``."""
         return day_table(self.runs, self.controllers)
+
+    @cached_property
+    def tasks(self) -> pd.DataFrame:
+        """What the vehicles of each controller computed, if they did; ``cosim.statistics.task_table``."""
+        return task_table(self.runs, self.controllers)
 
     @cached_property
     def optimum(self) -> dict[str, float]:
@@ -150,6 +157,7 @@ class StationComparison:
             "offline_optimum": self.optimum,
             "table": self.table.to_dict("records") if with_intervals else [],
             "gaps": self.gaps.to_dict("records") if with_intervals else [],
+            "tasks": self.tasks.to_dict("records"),
             "decision_ms": self.decision_ms,
             "notes": self.notes,
             "intervals": {"method": "percentile bootstrap", "confidence": CONFIDENCE, "resamples": RESAMPLES},

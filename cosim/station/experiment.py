@@ -22,6 +22,7 @@ from cosim import plots
 from cosim._version import __version__
 from cosim.errors import CosimError, InputError, nearest_name
 from cosim.many_runs import as_they_end, check_seeds, reason_of, repeated
+from cosim.randomness import stream
 from cosim.scheduling.offline import offline_optimum
 from cosim.station.comparison import OPTIMUM, FailedDay, StationComparison, StationFolder, sum_of
 from cosim.station.days import PAST_DAYS, DaySource, open_days
@@ -176,6 +177,8 @@ def day_row(label: str, seed: int, site: Site, vehicles: Vehicles, played: Playe
     """
     unservable_kwh = vehicles.unservable_kwh(site.slot_h)
     asked_kwh, delivered_kwh = float(vehicles.energy_kwh.sum()), float(played.delivered_kwh.sum())
+    # What computing took had to be drawn, too, but nobody had asked for it.
+    kept_kwh = delivered_kwh - float((played.computing_kwh / vehicles.efficiency).sum())
     return {
         "controller": label,
         "seed": seed,
@@ -185,11 +188,28 @@ def day_row(label: str, seed: int, site: Site, vehicles: Vehicles, played: Playe
         "load_factor": played.load_factor,
         "asked_kwh": asked_kwh,
         "delivered_kwh": delivered_kwh,
-        "demand_met": delivered_kwh / asked_kwh if asked_kwh > 0.0 else 1.0,
+        "demand_met": kept_kwh / asked_kwh if asked_kwh > 0.0 else 1.0,
         "short_kwh": float(played.short_kwh.sum()),
         "unservable_kwh": float(unservable_kwh.sum()),
         "vehicles_short": int((played.short_kwh > unservable_kwh + _NOTHING_KWH).sum()),
         "decisions": len(played.decision_s),
+        **_computed(played),
+    }
+
+
+def _computed(played: PlayedDay) -> dict[str, Any]:
+    """Return what a row says of computing; of no task and no gap where nothing was computed."""
+    tasks = played.tables.get("tasks")
+    computing_kwh = float(played.computing_kwh.sum())
+    if tasks is None or not {"tasks", "rejected", "relative_gap"} <= set(tasks.columns):
+        return {"tasks": 0, "tasks_rejected": 0, "task_gap": math.nan, "computing_kwh": computing_kwh}
+    # Where there was no task there was nothing to decide.
+    gaps = tasks.loc[tasks["tasks"] > 0, "relative_gap"]
+    return {
+        "tasks": int(tasks["tasks"].sum()),
+        "tasks_rejected": int(tasks["rejected"].sum()),
+        "task_gap": float(gaps.mean()) if len(gaps) else math.nan,
+        "computing_kwh": computing_kwh,
     }
 
 
@@ -233,7 +253,8 @@ def _attempt(job: _Job) -> DayOutcome:
         scenario = StationScenario.model_validate_json(job.scenario)
         site, vehicles = source.site, source.day(job.seed)
         controller = make_controller(scenario, job.controller, past)
-        played = play(site, vehicles, controller, chargers=scenario.station.chargers)
+        rng = stream(job.seed, "controller station")
+        played = play(site, vehicles, controller, chargers=source.chargers, rng=rng)
         best = offline_optimum(site, vehicles)
     except CosimError as error:
         return _lost(job, " ".join(str(error).split()))

@@ -15,13 +15,14 @@ import numpy as np
 from cosim import registry
 from cosim.charging.site import Surroundings
 from cosim.charging.stations import Arrival, ChargingStations
-from cosim.control import SiteView, StationInfo
+from cosim.control import ComputingController, SiteView, StationInfo
 from cosim.errors import InputError
 from cosim.price import StepLoad
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from cosim.control import SiteController
@@ -45,11 +46,15 @@ class PlayedDay:
     charging_kw : ndarray of float, shape (slots,)
         Mean load of all vehicles in each slot.
     delivered_kwh, short_kwh : ndarray of float, shape (vehicles,)
-        What each drew, and what it missed.
+        What each drew, and what it missed; grid side.
+    computing_kwh : ndarray of float, shape (vehicles,)
+        What computing took from each battery.
     decision_s : ndarray of float, shape (decisions,)
         Processor time of each question to the controller.
     notes : Counter of str
         What the controller had to say.
+    tables : dict of str to DataFrame
+        What the controller kept.
     """
 
     cost: float
@@ -58,8 +63,10 @@ class PlayedDay:
     charging_kw: NDArray[np.float64]
     delivered_kwh: NDArray[np.float64]
     short_kwh: NDArray[np.float64]
+    computing_kwh: NDArray[np.float64]
     decision_s: NDArray[np.float64]
     notes: Counter[str]
+    tables: dict[str, pd.DataFrame]
 
 
 def make_controller(scenario: StationScenario, label: str, past: Sequence[Vehicles] = ()) -> SiteController:
@@ -112,7 +119,14 @@ def _made(name: str, options: dict[str, Any], policy: str | None, where: str) ->
     return made
 
 
-def play(site: Site, vehicles: Vehicles, controller: SiteController, *, chargers: int | None = None) -> PlayedDay:
+def play(
+    site: Site,
+    vehicles: Vehicles,
+    controller: SiteController,
+    *,
+    chargers: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> PlayedDay:
     """Play a day.
 
     Vehicles plug in at the beginning of their first slot, as far as there are chargers, declare when they leave, and
@@ -128,6 +142,13 @@ def play(site: Site, vehicles: Vehicles, controller: SiteController, *, chargers
         Who decides: when a vehicle plugs in or leaves, and at every multiple of its period.
     chargers : int, optional
         How many there are; as many as needed if left out.
+    rng : numpy.random.Generator, optional
+        The only one that the controller may draw from, if it draws; always the same if left out.
+
+    Raises
+    ------
+    ValueError
+        If the vehicles differ in their efficiency.
     """
     info = StationInfo(
         id="station",
@@ -140,13 +161,16 @@ def play(site: Site, vehicles: Vehicles, controller: SiteController, *, chargers
         max_power_kw=float(vehicles.max_power_kw.max(initial=1.0)),
         site_limit_kw=site.charging_limit_kw,
     )
+    efficiency = _common_efficiency(vehicles)
+    reset = getattr(controller, "reset", None)
+    if reset is not None:
+        reset(info, np.random.default_rng(0) if rng is None else rng)
     base = StepLoad(site.base_kw, site.slot_s)
-    watched = _Watched(controller, site, base)
+    watched = (_WatchedComputing if isinstance(controller, ComputingController) else _Watched)(controller, site, base)
     stations = ChargingStations(
         [info],
         {0: watched},
-        # Energies are on the grid side.
-        efficiency=1.0,
+        efficiency=efficiency,
         vehicle_max_power_kw=math.inf,
         cap_kw=math.inf,
         surroundings=[Surroundings(base, site.price)],
@@ -169,6 +193,8 @@ def play(site: Site, vehicles: Vehicles, controller: SiteController, *, chargers
         account.account(end_s)
         drawn_kwh.append(account.energy_kwh)
     stations.settle(site.slots * site.slot_s)
+    stations.finish(site.slots * site.slot_s)
+    tables = getattr(controller, "tables", None)
     sessions = {session.vehicle: session for _, session in stations.visits}
     charging_kw = np.diff(drawn_kwh) / site.slot_h
     mean_kw = float((site.base_kw + charging_kw).mean())
@@ -179,9 +205,19 @@ def play(site: Site, vehicles: Vehicles, controller: SiteController, *, chargers
         charging_kw=charging_kw,
         delivered_kwh=np.array([sessions[i].drawn_kwh for i in range(len(vehicles))]),
         short_kwh=np.array([sessions[i].short_kwh for i in range(len(vehicles))]),
+        computing_kwh=np.array([sessions[i].used_kwh for i in range(len(vehicles))]),
         decision_s=np.array(watched.decision_s),
         notes=Counter(getattr(controller, "notes", {})),
+        tables=dict(tables()) if tables is not None else {},
     )
+
+
+def _common_efficiency(vehicles: Vehicles) -> float:
+    """Return the efficiency of all vehicles: the station has one for whoever plugs in."""
+    found = np.unique(vehicles.efficiency)
+    if len(found) > 1:
+        raise ValueError(f"the vehicles of a station must have one efficiency, found {found[0]:g} to {found[-1]:g}")
+    return float(found[0]) if len(found) else 1.0
 
 
 def _needed(site: Site, vehicles: Vehicles) -> int:
@@ -200,9 +236,10 @@ def _arrivals(site: Site, vehicles: Vehicles) -> dict[int, list[Arrival]]:
             time_s=slot * site.slot_s,
             vehicle=i,
             station=0,
-            need_kwh=float(vehicles.energy_kwh[i]),
+            need_kwh=float(vehicles.efficiency[i] * vehicles.energy_kwh[i]),
             departure_s=int(vehicles.departure_slot[i]) * site.slot_s,
             max_power_kw=float(vehicles.max_power_kw[i]),
+            battery_kwh=float(vehicles.initial_kwh[i]),
         )
         by_slot.setdefault(slot, []).append(arrival)
     return by_slot
@@ -245,3 +282,15 @@ class _Watched:
         wanted_kw = np.where(site.occupied, np.clip(asked_kw, 0.0, site.max_power_kw), 0.0)
         total_kw = float(wanted_kw.sum())
         return wanted_kw if total_kw <= limit_kw else wanted_kw * (limit_kw / total_kw)
+
+
+class _WatchedComputing(_Watched):
+    """One that also lets the vehicles compute."""
+
+    def __init__(self, controller: ComputingController, site: Site, base: StepLoad) -> None:
+        super().__init__(controller, site, base)
+        self._computing = controller
+
+    def compute(self, since_s: float, until_s: float, site: SiteView) -> NDArray[np.float64]:
+        """Let it do the work of some seconds."""
+        return self._computing.compute(since_s, until_s, site)

@@ -94,6 +94,9 @@ class StationDisplay:
             title = f"bill above that of {comparison.reference}, seed by seed [95 % bootstrap interval]"
             self.console.print(title, style="italic", soft_wrap=True)
             self.console.print(_gap_table(comparison))
+        if not comparison.tasks.empty:
+            self.console.print("tasks of the edge server that the vehicles compute, a day", style="italic")
+            self.console.print(_task_table(comparison))
         for name, notes in comparison.notes.items():
             for note, times in notes.items():
                 decisions = int(comparison.runs.loc[comparison.runs["controller"] == name, "decisions"].sum())
@@ -155,6 +158,20 @@ def _gap_table(comparison: StationComparison) -> Table:
     for row in comparison.gaps.to_dict("records"):
         cell = _mean(row["mean_percent"], row["low_percent"], row["high_percent"], 2, sign="+")
         table.add_row(row["controller"], str(row["seeds"]), cell)
+    return table
+
+
+def _task_table(comparison: StationComparison) -> Table:
+    table = Table()
+    table.add_column("controller")
+    for heading in ("tasks", "placed [%]", "rejected [%]", "mean certified gap [%]", "energy [kWh]"):
+        table.add_column(heading, justify="right")
+    for row in comparison.tasks.to_dict("records"):
+        rejected, gap = 100.0 * row["rejected"], 100.0 * row["gap"]
+        table.add_row(
+            row["controller"], f"{row['tasks']:,.0f}", f"{100.0 - rejected:.2f}", f"{rejected:.2f}", f"{gap:.4f}",
+            f"{row['computing_kwh']:.4f}",
+        )  # fmt: skip
     return table
 
 

@@ -256,10 +256,10 @@ def _read_od_rows(
             reader = csv.DictReader(line for line in file if not line.startswith("#"))
             if list(reader.fieldnames or []) != columns:
                 raise InputError(f"{path}: the columns are {reader.fieldnames}; they must be {', '.join(columns)}.")
-            rows = [(row["origin"], row["destination"], row["vehicles_per_h"]) for row in reader]
+            rows = [(row["origin"], row["destination"], row["vehicles_per_h"] or "") for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read: {error}.") from None
-    faults = []
+    faults: list[str] = []
     for number, (origin, destination, rate) in enumerate(rows, start=1):
         where = f"{path}: row {number}"
         known = len(faults)

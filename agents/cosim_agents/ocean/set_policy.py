@@ -175,7 +175,7 @@ def describe(
     Returns
     -------
     inputs : ndarray of float, shape (n, FEATURES)
-        Without unit.
+        Powers in kW, what is missing in kW times slots, logarithms of slots; the network standardises them.
     low_kw, high_kw : ndarray of float, shape (n,)
         The interval: ``low = max(0, E - P (n - 1) dt) / dt`` and ``high = min(P, E / dt)``, with n slots left.
     """
@@ -243,6 +243,8 @@ def load_ocean(path: Path) -> SetPolicy:
         whole = whole and weight.ndim == 2 and weight.shape[0] == width and bias.shape == weight.shape[1:]
         width = bias.size
     arrays = (policy.usual.load_kw, network.mean, network.std, *network.weights, *network.biases)
+    # A usual load of another length would be that of other hours.
+    whole = whole and abs(len(policy.usual.load_kw) * policy.seen.slot_h - 24.0) < 1e-6 and policy.seen.piles > 0
     finite = all(array.dtype == np.float64 and bool(np.isfinite(array).all()) for array in arrays)
     if not (whole and finite and width == 1):
         raise InputError(f"{path}: its arrays are not those of one network with {FEATURES} inputs and one output.")
