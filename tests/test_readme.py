@@ -33,7 +33,7 @@ RUNS = [
     line
     for block in blocks("")
     for line in block.splitlines()
-    if line.startswith(("python -m cosim run --set", "python -m cosim run --controller", "python -m cosim run examples"))
+    if line.startswith(tuple(f"python -m cosim run {begin}" for begin in ("--set", "--controller", "examples")))
 ]
 
 
