@@ -42,11 +42,29 @@ def _plugin_name(kind: registry.Kind) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _grid_name(name: str) -> str:
+    # Which networks pandapower and SimBench have is asked when one is loaded: importing them takes seconds.
+    source, colon, rest = name.partition(":")
+    if not colon:
+        if name not in registry.names("grid"):
+            raise ValueError(f"unknown grid '{name}'; {nearest_name(name, registry.names('grid'))}")
+    elif source not in GRID_SOURCES or not rest:
+        forms = [f"{known}:{example}" for known, example in GRID_SOURCES.items()]
+        raise ValueError(f"unknown grid '{name}'; {nearest_name(name, [*forms, *registry.names('grid')])}")
+    return name
+
+
 def _bus(value: object) -> int | str | None:
     # A union of types would report one fault for each of them.
     if value is None or (isinstance(value, int | str) and not isinstance(value, bool)):
         return value
     raise ValueError(f"found {value!r}; a bus is given by its number or its name")
+
+
+#: Feeders of other packages, each with an example of what follows the colon.
+GRID_SOURCES = {"pandapower": "create_cigre_network_mv", "simbench": "1-MV-rural--0-sw"}
+#: What a station's ``bus`` may say instead of leaving it out.
+LARGEST_LOADS = "largest-loads"
 
 
 class Table(BaseModel):
@@ -161,6 +179,10 @@ class FleetTable(Table):
         charged or not. The others leave once they are charged.
     parking_min_s, parking_max_s : float
         How long a parked vehicle stays, counted from its arrival at the station, is uniform between the two.
+    early_share : float
+        Share of the parked vehicles that leave earlier than declared, after half of the declared stay at least.
+    early_notice_s : float
+        How long before they leave they say so.
     open_stay_factor : float
         What a site's controller is told of a vehicle that does not park: that it expects to be charged after this many
         times the duration at the power allowed when it was plugged in.
@@ -177,6 +199,8 @@ class FleetTable(Table):
     parking_share: Fraction = 0.0
     parking_min_s: Positive = 3600.0
     parking_max_s: Positive = 14_400.0
+    early_share: Fraction = 0.0
+    early_notice_s: NotNegative = 900.0
     open_stay_factor: Annotated[float, Field(ge=1)] = 1.2
 
     @model_validator(mode="after")
@@ -197,10 +221,14 @@ class FleetTable(Table):
 
 
 class GridTable(SourceTable):
-    """``[grid]``: the feeder, a plug-in's name or a pandapower JSON file.
+    """``[grid]``: the feeder, by name or in a file.
 
     Attributes
     ----------
+    name : str, optional
+        A plug-in, ``"pandapower:"`` and a function of ``pandapower.networks``, or ``"simbench:"`` and a SimBench code.
+    file : str, optional
+        pandapower JSON or Excel, a MATPOWER case (``.m``), or a folder with ``buses.csv`` and ``lines.csv``.
     base_load_scale : float
         Factor on every load of the feeder itself.
     band_low_pu, band_high_pu : float
@@ -212,7 +240,7 @@ class GridTable(SourceTable):
         See ``on_collapse``.
     """
 
-    name: Annotated[str, _plugin_name("grid")] | None = None
+    name: Annotated[str, AfterValidator(_grid_name)] | None = None
     base_load_scale: NotNegative = 1.0
     band_low_pu: Positive = 0.95
     band_high_pu: Positive = 1.05
@@ -272,7 +300,8 @@ class StationTable(Table):
     position_m : float, optional
         Where along the edge; the middle if left out.
     bus : int or str, optional
-        The feeder's bus, by number or name. Stations without one get the buses with the largest base loads.
+        The feeder's bus, by number or name. Stations without one, or with ``"largest-loads"``, get the buses with the
+        largest base loads, the first station the largest.
     chargers : int
         How many vehicles charge at once; everybody else queues, first in, first out.
     max_power_kw : float

@@ -148,12 +148,14 @@ class Simulation:
         folder = Path(self._folder.name)
         write_trips(folder / "trips.rou.xml", demand, system.network)
         self._evs = [int(i) for i in np.flatnonzero(demand.is_ev)]
-        write_stations(folder / "stations.add.xml", system.stations, capacity=len(self._evs))
+        write_stations(folder / "stations.add.xml", system.stations, capacity=len(self._evs), marked=self._gui)
         self.demand = demand
         self._vehicle_index = {vehicle: i for i, vehicle in enumerate(demand.vehicle)}
         self._depart_s = [int(time_s) for time_s in demand.depart_s]
         self._destination = [int(edge) for edge in demand.destination]
+        # What is declared, and how long it really takes.
         self._parking_s = [float(stay_s) for stay_s in demand.parking_s]
+        self._stay_s = [float(stay_s) for stay_s in demand.parking_s - demand.early_s]
         self.state = LoopState(
             stations=ChargingStations(
                 system.stations,
@@ -426,7 +428,7 @@ class Simulation:
         longest_s = _LONGEST_CHUNK_S
         for i in self.state.heading_for:
             charging_s = self._need_kwh(self._soc(i, 0.0)) * 3600 / fleet.max_power_kw / fleet.efficiency
-            stay_s = self._parking_s[i]
+            stay_s = self._stay_s[i]
             longest_s = min(longest_s, int(charging_s if math.isnan(stay_s) else stay_s))
         return now_s + max(1, longest_s)
 
@@ -449,9 +451,20 @@ class Simulation:
         state.trips.arrival_station_s[i] = float(time_s)
         state.trips.soc_plug_in[i] = soc
         state.empty_battery += soc < 0.0
-        departure_s = math.inf if math.isnan(self._parking_s[i]) else time_s + self._parking_s[i]
-        battery_kwh = max(0.0, soc) * self.scenario.fleet.battery_kwh
-        return Arrival(float(time_s), i, station, self._need_kwh(soc), departure_s, battery_kwh=battery_kwh)
+        arrival = Arrival(
+            float(time_s),
+            i,
+            station,
+            self._need_kwh(soc),
+            battery_kwh=max(0.0, soc) * self.scenario.fleet.battery_kwh,
+        )
+        if math.isnan(self._parking_s[i]):
+            return arrival
+        arrival = dataclasses.replace(arrival, departure_s=time_s + self._parking_s[i])
+        if self._stay_s[i] == self._parking_s[i]:
+            return arrival
+        leaves_s = time_s + self._stay_s[i]
+        return dataclasses.replace(arrival, leaves_s=leaves_s, notice_s=leaves_s - self.scenario.fleet.early_notice_s)
 
     def _arrived(self, time_s: int, vehicle: str) -> None:
         """Note the end of a trip."""

@@ -49,7 +49,7 @@ def visit_table(stations: ChargingStations, vehicles: Sequence[str], now_s: floa
     for name in ("arrival_s", "plug_in_s", "charged_s", "left_s"):
         columns[name] = _floats([getattr(session, name) for _, session in rows])
     columns["parks"] = np.array([session.parks for _, session in rows], dtype=np.bool_)
-    departure_s = _floats([session.departure_s for _, session in rows])
+    departure_s = _floats([session.declared_s for _, session in rows])
     columns["departure_s"] = np.where(columns["parks"], departure_s, np.nan)
     columns["max_power_kw"] = _floats([session.rated_kw for _, session in rows])
     columns["asked_kwh"] = _floats([session.asked_kwh for _, session in rows])

@@ -31,8 +31,10 @@ class Session:
         What charger and vehicle can take, grid side; 0 once the target is reached.
     efficiency : float
         Battery energy per grid energy.
-    departure_s : float
-        When it leaves, charged or not; ``inf`` if it leaves once it is charged.
+    departure_s, declared_s : float
+        When it leaves, charged or not; ``inf`` if it leaves once it is charged. What was declared on arrival.
+    leaves_s : float
+        When it really leaves, of which nobody knows before the driver gives notice; ``inf`` if as declared.
     asked_kw : float
         What the site's controller wants it to draw; ``inf`` without a controller.
     power_kw : float
@@ -79,6 +81,8 @@ class Session:
     charged_s: float = math.nan
     left_s: float = math.nan
     expected_s: float = math.nan
+    declared_s: float = math.nan
+    leaves_s: float = math.inf
     drawn_kwh: float = 0.0
     used_kwh: float = 0.0
     battery_kwh: float = math.nan
@@ -95,6 +99,7 @@ class Session:
         """Note what is asked for on arrival."""
         self.asked_kwh = self.need_kwh / self.efficiency
         self.rated_kw = self.limit_kw
+        self.declared_s = self.departure_s
 
     @property
     def parks(self) -> bool:
@@ -140,6 +145,12 @@ class Session:
         self.used_kwh += energy_kwh
         self.need_kwh += energy_kwh
         self.charged_s, self.limit_kw = math.nan, self.rated_kw
+
+    def bring_forward(self) -> None:
+        """Take in that it will leave earlier than declared."""
+        self.departure_s = self.leaves_s
+        if not math.isnan(self.expected_s):
+            self.expected_s = self.departure_s
 
     def stored_kwh(self) -> float:
         """Return the energy in the battery at ``since_s``."""

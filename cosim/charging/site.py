@@ -278,11 +278,13 @@ def why_short(session: Session) -> str:
         return ""
     needed_s = session.asked_kwh / session.rated_kw * SECONDS_PER_HOUR
     reasons = (
-        (needed_s > session.departure_s - session.arrival_s, "the stay is too short even at full power"),
+        (needed_s > session.declared_s - session.arrival_s, "the stay is too short even at full power"),
+        (needed_s > session.departure_s - session.arrival_s, "it left earlier than declared"),
         (math.isnan(session.plug_in_s), "no charger became free"),
         (needed_s > session.departure_s - session.plug_in_s, "it waited too long for a charger"),
         (session.asked_kwh > session.offered_kwh, "droop cap"),
         (session.limited, "site limit"),
+        (session.departure_s < session.declared_s, "it left earlier than declared"),
         (session.capped, "put off, then held back by the droop cap"),
         (True, "put off by the controller"),
     )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: In the place of a plan's number: not the end of a charging, but a declared departure. Larger than any of these, so
 #: that a vehicle charged at the very instant of its departure leaves charged.
 _DEPARTURE = 1 << 62
+#: Likewise: the driver says that the departure will be earlier than declared.
+_NOTICE = _DEPARTURE + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class Arrival:
     need_kwh : float
         Battery energy missing to its target.
     departure_s : float
-        When it leaves, charged or not; ``inf`` if it leaves once it is charged.
+        When it leaves, charged or not, as declared; ``inf`` if it leaves once it is charged.
+    leaves_s, notice_s : float
+        When it really leaves, not after ``departure_s``, and when the driver says so; ``inf`` if it keeps to what it
+        declared.
     max_power_kw : float
         What the vehicle can take.
     battery_kwh : float
@@ -52,6 +57,8 @@ class Arrival:
     station: int
     need_kwh: float
     departure_s: float = math.inf
+    leaves_s: float = math.inf
+    notice_s: float = math.inf
     max_power_kw: float = math.inf
     battery_kwh: float = math.nan
 
@@ -171,15 +178,8 @@ class ChargingStations:
             while self.next_end_s() <= time_s:
                 _, _, plan, m, session = heapq.heappop(self._ends)
                 touched.add(m)
-                self.sites[m].compute(time_s)
-                if plan != _DEPARTURE:
-                    if not self._is_charged(m, session, time_s):
-                        continue
-                    session.complete(time_s)
-                    if session.parks:
-                        continue
-                self.sites[m].remove(session, time_s)
-                done.append((time_s, m, session))
+                if self._leaves(plan, m, session, time_s):
+                    done.append((time_s, m, session))
             while waiting and waiting[-1].time_s <= time_s:
                 arrival = waiting.pop()
                 self._enqueue(arrival)
@@ -187,6 +187,23 @@ class ChargingStations:
             for m in sorted(touched):
                 self._fill(m, time_s)
         return done
+
+    def _leaves(self, plan: int, m: int, session: Session, time_s: float) -> bool:
+        """Let an entry of the heap come true; return whether the vehicle leaves."""
+        site = self.sites[m]
+        site.compute(time_s)
+        if plan == _NOTICE:
+            session.bring_forward()
+            heapq.heappush(self._ends, (session.departure_s, session.vehicle, _DEPARTURE, m, session))
+            return False
+        if plan != _DEPARTURE:
+            if not self._is_charged(m, session, time_s):
+                return False
+            session.complete(time_s)
+            if session.parks:
+                return False
+        site.remove(session, time_s)
+        return True
 
     def _is_charged(self, m: int, session: Session, time_s: float) -> bool:
         """Whether a planned end of charging holds; what the vehicle has used meanwhile puts it off."""
@@ -200,7 +217,7 @@ class ChargingStations:
     def next_end_s(self) -> float:
         """Return when the next vehicle is charged or leaves, ``inf`` if none will."""
         ends = self._ends
-        while ends and _is_void(ends[0][2], ends[0][4]):
+        while ends and _is_void(*ends[0]):
             heapq.heappop(ends)
         return ends[0][0] if ends else math.inf
 
@@ -246,6 +263,10 @@ class ChargingStations:
         )
         if session.parks:
             heapq.heappush(self._ends, (session.departure_s, session.vehicle, _DEPARTURE, arrival.station, session))
+            if arrival.leaves_s < session.departure_s:
+                session.leaves_s = arrival.leaves_s
+                notice_s = min(max(arrival.notice_s, arrival.time_s), arrival.leaves_s)
+                heapq.heappush(self._ends, (notice_s, session.vehicle, _NOTICE, arrival.station, session))
         site.queue.append(session)
         self.visits.append((arrival.station, session))
 
@@ -320,8 +341,10 @@ class ChargingStations:
         return list(site.queue), list(site.plugged)
 
 
-def _is_void(plan: int, session: Session) -> bool:
+def _is_void(time_s: float, _vehicle: int, plan: int, _station: int, session: Session) -> bool:
     """Whether an entry of the heap is no longer true."""
     if plan == _DEPARTURE:
+        return session.charger == GONE or time_s != session.departure_s
+    if plan == _NOTICE:
         return session.charger == GONE
     return session.plan != plan or session.charger in (QUEUED, GONE) or session.limit_kw == 0.0

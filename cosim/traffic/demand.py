@@ -39,7 +39,9 @@ class Demand:
     soc_start : ndarray of float, shape (n,)
         State of charge at departure; NaN for the others.
     parking_s : ndarray of float, shape (n,)
-        How long the vehicle stays at its station; NaN if it leaves once it is charged.
+        How long the vehicle declares to stay at its station; NaN if it leaves once it is charged.
+    early_s : ndarray of float, shape (n,)
+        How much earlier than declared it leaves; 0 for most.
     """
 
     vehicle: tuple[str, ...]
@@ -49,6 +51,7 @@ class Demand:
     is_ev: NDArray[np.bool_]
     soc_start: NDArray[np.float64]
     parking_s: NDArray[np.float64]
+    early_s: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Count the vehicles."""
@@ -104,6 +107,11 @@ def random_demand(scenario: Scenario, network: RoadNetwork, rng: np.random.Gener
     if scenario.fleet.parking_share:
         chosen = rng.permutation(np.flatnonzero(is_ev))[: round(evs * scenario.fleet.parking_share)]
         parking_s[chosen] = rng.uniform(scenario.fleet.parking_min_s, scenario.fleet.parking_max_s, len(chosen))
+    early_s = np.zeros(count)
+    if scenario.fleet.early_share:
+        parked = np.flatnonzero(~np.isnan(parking_s))
+        hasty = rng.permutation(parked)[: round(len(parked) * scenario.fleet.early_share)]
+        early_s[hasty] = rng.uniform(0.0, 0.5, len(hasty)) * parking_s[hasty]
     return Demand(
         vehicle=tuple(f"v{i}" for i in range(count)),
         depart_s=depart_s,
@@ -112,6 +120,7 @@ def random_demand(scenario: Scenario, network: RoadNetwork, rng: np.random.Gener
         is_ev=is_ev,
         soc_start=np.where(is_ev, soc, np.nan),
         parking_s=parking_s,
+        early_s=early_s,
     )
 
 

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 #: Length of the strip beside the road where a station's vehicles leave it.
 STATION_STRIP_M = 20.0
 CAR_TYPE, EV_TYPE = "car", "ev"
+#: Okabe-Ito: colours that colour-blind people can tell apart.
+_COLOURS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "230,159,0", "86,180,233")
+_VIEW = """<viewsettings>
+  <scheme name="cosim">
+    <vehicles vehicle_minSize="6" vehicle_exaggeration="1" vehicle_constantSize="1"/>
+    <pois poi_minSize="1" poi_exaggeration="1.5" poi_constantSize="1" poiType_show="1" poiType_size="70"
+          poiType_color="black" poiType_constantSize="1"/>
+  </scheme>
+  <delay value="20"/>
+</viewsettings>
+"""
 
 
 def parking_area(station: int) -> str:
@@ -48,7 +59,7 @@ def write_trips(path: Path, demand: Demand, network: RoadNetwork) -> None:
     path.write_text("".join([*lines, "</routes>\n"]), encoding="utf-8")
 
 
-def write_stations(path: Path, stations: Iterable[StationInfo], capacity: int) -> None:
+def write_stations(path: Path, stations: Iterable[StationInfo], capacity: int, *, marked: bool = False) -> None:
     """Write the stations as parking areas beside the road.
 
     Parameters
@@ -59,6 +70,8 @@ def write_stations(path: Path, stations: Iterable[StationInfo], capacity: int) -
         Where each one stands.
     capacity : int
         Places off the road; at least the number of EVs, so that a queue of any length never spills onto the road.
+    marked : bool
+        Add what SUMO's window shows of each station: a coloured disc with its name.
     """
     root = ET.Element("additional")
     for index, station in enumerate(stations):
@@ -74,4 +87,15 @@ def write_stations(path: Path, stations: Iterable[StationInfo], capacity: int) -
                 "roadsideCapacity": str(max(capacity, 1)),
             },
         )
+        if marked:
+            colour = _COLOURS[index % len(_COLOURS)]
+            centre_m = (station.strip_start_m + station.strip_end_m) / 2
+            place = {"lane": station.lane, "pos": str(centre_m), "posLat": "8"}
+            # The type is what the window writes beside it; ids need not be names that people gave.
+            ET.SubElement(root, "poi", {"id": f"mark{index}", "type": station.id, "color": colour, **place})
     path.write_bytes(ET.tostring(root))
+
+
+def write_view(path: Path) -> None:
+    """Write how SUMO's window shows things: vehicles and stations large enough to be seen from above."""
+    path.write_text(_VIEW, encoding="utf-8")

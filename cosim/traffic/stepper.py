@@ -20,7 +20,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from cosim.errors import SimulatorError
-from cosim.traffic.files import EV_TYPE, parking_area
+from cosim.traffic.files import EV_TYPE, parking_area, write_view
 from cosim.traffic.install import import_binding, missing_library_sentence, sumo_program
 
 if TYPE_CHECKING:
@@ -163,7 +163,10 @@ class TrafficStepper:
         if state is not None:
             arguments["--load-state"] = str(state)
         if options.gui:
+            view = self.folder / "view.xml"
+            write_view(view)
             arguments |= {"--start": "true", "--quit-on-end": "true"}
+            arguments |= {"--gui-settings-file": str(view), "--window-size": "1200,900"}
         return [part for pair in arguments.items() for part in pair]
 
     @property

@@ -233,3 +233,43 @@ def test_computing_drains_the_battery_and_the_balance_holds() -> None:
         assert missing_kwh == pytest.approx(session.need_kwh, abs=1e-9)
     # Whenever the controller is asked, it goes on charging what computing takes.
     assert done[0].short_kwh < 2.0 / 3600.0 * 600.0 / EFFICIENCY
+
+
+def test_who_leaves_early_says_so_and_the_controller_knows() -> None:
+    controller = Constant(5.0)
+    stations = make(controller=controller)
+    early = Arrival(0.0, 0, 0, 9.0, departure_s=7200.0, leaves_s=3000.0, notice_s=2000.0)
+    ((left_s, _, session),) = stations.settle(1e5, [early])
+    assert left_s == 3000.0
+    departures_s = {
+        time_s: view.departure_s[0] for time_s, view in zip(controller.asked_s, controller.views, strict=True)
+    }
+    assert departures_s[0.0] == 7200.0
+    assert departures_s[2000.0] == 3000.0
+    assert why_short(session) == "it left earlier than declared"
+    assert session.declared_s == 7200.0
+
+
+def test_who_leaves_early_is_charged_if_the_notice_leaves_the_time() -> None:
+    from cosim_agents.sca.controllers import LatestStart
+
+    # 10 kWh take 12 minutes: a notice of a quarter of an hour is enough even for who puts everything off.
+    stations = make(controller=LatestStart(period_s=300.0))
+    early = [Arrival(0.0, 0, 0, 9.0, 7200.0, leaves_s=3000.0, notice_s=2100.0),
+             Arrival(0.0, 1, 0, 9.0, 7200.0, leaves_s=3000.0, notice_s=2700.0)]  # fmt: skip
+    done = {}
+    for now_s in range(0, 7500, 300):
+        arrivals = early if now_s == 0 else []
+        done |= {session.vehicle: session for _, _, session in stations.settle(float(now_s), arrivals)}
+        stations.run_controllers(float(now_s))
+    assert (done[0].short_kwh, done[0].left_s) == (pytest.approx(0.0, abs=1e-9), 3000.0)
+    assert done[1].short_kwh == pytest.approx(10.0 - 50.0 * 300.0 / 3600.0)
+    assert why_short(done[1]) == "it left earlier than declared"
+
+
+def test_who_leaves_the_queue_early_is_gone() -> None:
+    stations = make(chargers=1)
+    arrivals = [Arrival(0.0, 0, 0, 9.0, 3600.0), Arrival(1.0, 1, 0, 9.0, 9000.0, leaves_s=1800.0, notice_s=900.0)]
+    done = {session.vehicle: session for _, _, session in stations.settle(1e5, arrivals)}
+    assert done[1].left_s == 1800.0
+    assert stations.queued == [0]
