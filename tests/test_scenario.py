@@ -190,7 +190,7 @@ def test_missing_file() -> None:
 
 def test_unknown_scenario() -> None:
     (fault,) = faults_of("nguyen")
-    assert fault.startswith("unknown scenario 'nguyen'; did you mean 'nguyen-dupuis'? allowed: 'nguyen-dupuis'")
+    assert fault.startswith("unknown scenario 'nguyen'; did you mean 'nguyen-dupuis'? allowed: 'kowloon', ")
 
 
 def test_syntax_error(tmp_path: Path) -> None:
