@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cosim.charging.session import GONE, QUEUED, Session
+from cosim.charging.session import GONE, Session
 from cosim.charging.site import NOTHING_AROUND, ChargingSite, Surroundings
 
 if TYPE_CHECKING:
@@ -217,9 +217,17 @@ class ChargingStations:
     def next_end_s(self) -> float:
         """Return when the next vehicle is charged or leaves, ``inf`` if none will."""
         ends = self._ends
-        while ends and _is_void(*ends[0]):
+        while ends:
+            time_s, _, plan, _, session = ends[0]
+            if plan < _DEPARTURE:
+                holds = session.plan == plan and session.charger >= 0 and session.limit_kw > 0.0
+            else:
+                # An earlier departure takes the place of the declared one.
+                holds = session.charger != GONE and (plan == _NOTICE or time_s == session.departure_s)
+            if holds:
+                return time_s
             heapq.heappop(ends)
-        return ends[0][0] if ends else math.inf
+        return math.inf
 
     def _pass_time(self, time_s: float) -> None:
         """Hold the present load until ``time_s``: offer it to the peaks."""
@@ -339,12 +347,3 @@ class ChargingStations:
         """Return the sessions waiting and plugged in at station ``m``, in the order of coming and of plugging in."""
         site = self.sites[m]
         return list(site.queue), list(site.plugged)
-
-
-def _is_void(time_s: float, _vehicle: int, plan: int, _station: int, session: Session) -> bool:
-    """Whether an entry of the heap is no longer true."""
-    if plan == _DEPARTURE:
-        return session.charger == GONE or time_s != session.departure_s
-    if plan == _NOTICE:
-        return session.charger == GONE
-    return session.plan != plan or session.charger in (QUEUED, GONE) or session.limit_kw == 0.0
