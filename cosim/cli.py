@@ -154,26 +154,27 @@ def run(  # noqa: PLR0913 - one argument an option
     except InterruptedRunError as error:
         kept = f'{folder.path} holds what was there, its summary says "complete": false.'
         raise CosimError(f"{str(error).rstrip('.')}; {kept}") from None
+    # The display names the page, if there is one.
+    _add_page(folder.path, wanted=not no_report, run=(result, systems[0]))
     if quiet:
         print(folder.path)  # noqa: T201
     else:
         display.result(result)
-    _add_page(folder.path, wanted=not no_report, quiet=quiet, run=(result, systems[0]))
 
 
-def _add_page(folder: Path, *, wanted: bool, quiet: bool, run: tuple[Result, CoupledSystem] | None = None) -> None:
+def _add_page(folder: Path, *, wanted: bool, run: tuple[Result, CoupledSystem] | None = None) -> None:
     """Write the page of what is in a folder already; whatever goes wrong with it, the results stand."""
     if not wanted:
         return
     try:
         from cosim.report import write_report, write_run_report  # noqa: PLC0415 - heavy imports only where needed
 
-        page = write_report([folder]) if run is None else write_run_report(*run)
+        if run is None:
+            write_report([folder])
+        else:
+            write_run_report(*run)
     except Exception as error:  # noqa: BLE001 - a page that fails must not look like a run that failed
-        _complain(f"{folder}: the results are there, but not the page: {' '.join(str(error).split()) or error!r}")
-    else:
-        if not quiet:
-            print(f"page: {page}")  # noqa: T201
+        _complain(f"{folder}: the results are there, but not the page: {' '.join(str(error).split()) or repr(error)}")
 
 
 @app.command
@@ -246,7 +247,7 @@ def compare(  # noqa: PLR0913 - one argument an option
             workers=workers, cluster=cluster, reference=reference, out=out or place,
             overwrite=overwrite, quiet=quiet,
         )  # fmt: skip
-        _add_page(places[0], wanted=not no_report, quiet=quiet)
+        _add_page(places[0], wanted=not no_report)
         return
     if controllers is not None:
         raise InputError(
@@ -278,7 +279,7 @@ def compare(  # noqa: PLR0913 - one argument an option
     display.result(comparison)
     if quiet:
         print(folder)  # noqa: T201
-    _add_page(folder, wanted=not no_report, quiet=quiet)
+    _add_page(folder, wanted=not no_report)
     if comparison.failures:
         raise CosimError("\n".join(failure_sentences(comparison)))
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cosim.metrics import UNITS
+from cosim.results import PAGE
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Where the output is no terminal, a plain line this often (simulated seconds).
 _PLAIN_LINE_EVERY_S = 1200
+#: No guess of the time left before this share of the vehicles has arrived.
+_GUESS_FROM = 0.05
 
 #: What the metrics are called.
 LABELS = {
@@ -52,6 +55,8 @@ class ProgressDisplay:
         self.scenario = scenario
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
         self._next_line_s = 0
+        #: How many there are; at the first instant nobody has arrived yet.
+        self._vehicles = 0
         self.live = Live(console=self.console, auto_refresh=False, transient=True) if self._is_terminal else None
 
     @property
@@ -98,8 +103,17 @@ class ProgressDisplay:
         return (
             f"{hours:02d}:{rest // 60:02d}:{rest % 60:02d} simulated | {progress.vehicles} vehicles, "
             f"{progress.vehicles_left} to arrive | {progress.queued} queued, {progress.charging} charging | "
-            f"min {progress.min_voltage_pu:.3f} pu | {factor:,.0f} x real time"
+            f"min {progress.min_voltage_pu:.3f} pu | {factor:,.0f} x real time{self._time_left(progress)}"
         )
+
+    def _time_left(self, progress: Progress) -> str:
+        """Guess the wall time that is left: the vehicles still to arrive take as long each as those before them."""
+        self._vehicles = max(self._vehicles, progress.vehicles_left)
+        arrived = self._vehicles - progress.vehicles_left
+        if arrived < _GUESS_FROM * self._vehicles:
+            return ""
+        minutes, seconds = divmod(math.ceil(progress.wall_s * progress.vehicles_left / max(arrived, 1)), 60)
+        return f" | about {minutes}:{seconds:02d} left"
 
     def result(self, result: Result) -> None:
         """Show the metrics, what went wrong, and where the tables are."""
@@ -128,6 +142,8 @@ class ProgressDisplay:
                 self.console.print(f"note: {name} ({summary['controllers'][name]}): {note} ({times} times)")
         for warning in warnings_of(summary):
             self.console.print(f"warning: {warning}", style="yellow")
+        if result.folder is not None and (result.folder / PAGE).exists():
+            self.console.print(f"page: {result.folder / PAGE}")
         self.console.print(f"run folder: {result.folder}")
 
 

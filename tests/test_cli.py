@@ -157,7 +157,7 @@ def test_gui_without_a_screen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
-    assert run_command_line(["run", *SHORT, "--gui", "--quiet", "--out", str(tmp_path / "a")]) == 1
+    assert run_command_line(["run", *SHORT, "--gui", "--quiet", "--out", str(tmp_path / "a")]) == 2
     assert "--gui needs a screen, but DISPLAY is not set; run without --gui." in capsys.readouterr().err
 
 

@@ -50,7 +50,7 @@ def test_the_two_commands_are_those_of_the_continuous_integration() -> None:
     tests = 'pip install -e ".[dev]" && python -m pytest'
     assert tests in README
     assert tests.replace("pip install", "pip install --quiet") in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert len(RUNS) == 4
+    assert len(RUNS) == 5
 
 
 def test_the_table_of_files_is_the_run_folders() -> None:

@@ -19,6 +19,7 @@ COLUMNS = {
     "stations": "time_s station queued charging en_route power_kw cap_kw",
     "buses": "time_s bus vm_pu",
     "lines": "time_s line loading_percent loss_kw",
+    "edges": "time_s edge vehicles density_per_km",
     "decisions": "step time_s vehicle station reward cost",
     "sessions": "station vehicle arrival_s plug_in_s charged_s left_s parks departure_s max_power_kw asked_kwh "
     "energy_kwh short_kwh computing_kwh reason",
