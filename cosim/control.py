@@ -318,7 +318,12 @@ class SiteController(Protocol):
 
 @runtime_checkable
 class ComputingController(SiteController, Protocol):
-    """A site controller that also lets the vehicles compute, which drains their batteries."""
+    """A site controller that also lets the vehicles compute, which drains their batteries.
+
+    If its ``tables()`` have one named ``tasks`` with the columns ``tasks``, ``rejected`` and ``relative_gap`` (a row
+    per second: how many came, how many were left to the edge server, by what share a better assignment could be cheaper
+    at most), comparisons at a station sum it up.
+    """
 
     def compute(self, since_s: float, until_s: float, site: SiteView) -> NDArray[np.float64]:
         """Do the work of the whole seconds since the last call.

@@ -218,14 +218,16 @@ def task_table(runs: pd.DataFrame, controllers: Sequence[str]) -> pd.DataFrame:
         # Folders of earlier versions know no tasks.
         if "tasks" not in own.columns or not own["tasks"].sum():
             continue
-        rows.append({
-            "controller": name,
-            "days": len(own),
-            "tasks": float(own["tasks"].mean()),
-            "rejected": float(own["tasks_rejected"].sum() / own["tasks"].sum()),
-            "gap": float(own["task_gap"].mean()),
-            "computing_kwh": float(own["computing_kwh"].mean()),
-        })
+        rows.append(
+            {
+                "controller": name,
+                "days": len(own),
+                "tasks": float(own["tasks"].mean()),
+                "rejected": float(own["tasks_rejected"].sum() / own["tasks"].sum()),
+                "gap": float(own["task_gap"].mean()),
+                "computing_kwh": float(own["computing_kwh"].mean()),
+            }
+        )
     return pd.DataFrame(rows, columns=["controller", "days", "tasks", "rejected", "gap", "computing_kwh"])
 
 

@@ -38,7 +38,7 @@ def test_resolved_scenario_gives_the_same_again(tmp_path: Path) -> None:
 
 
 def test_kinds_of_scenario_are_told_apart(tmp_path: Path) -> None:
-    assert [name for name in registry.names("scenario") if is_station_scenario(name)] == list(SHIPPED)
+    assert [name for name in registry.names("scenario") if is_station_scenario(name)] == ["ocean-station", *SHIPPED]
     with pytest.raises(InputError, match=r"^station-home: this is a station scenario .* compare station-home") as one:
         load_scenario("station-home")
     with pytest.raises(

@@ -63,8 +63,8 @@ class StationComparison:
         ``optimum_within_limits, peak_kw, optimum_peak_kw, load_factor, optimum_load_factor, asked_kwh, delivered_kwh,
         demand_met`` (of the two), ``short_kwh, unservable_kwh`` (the part of it that no controller could have
         delivered), ``vehicles_short`` (for want of more than that), ``decisions``; of what vehicles computed ``tasks,
-        tasks_rejected`` (left to the edge server), ``task_gap`` (mean certificate of the assignments: none is cheaper by
-        more than this share), ``computing_kwh`` (battery side).
+        tasks_rejected`` (left to the edge server), ``task_gap`` (mean certificate of the assignments: none is cheaper
+        by more than this share), ``computing_kwh`` (battery side).
     loads : DataFrame
         ``controller, slot, time_s, base_kw, charging_kw, total_kw``, averaged over the seeds; the offline optimum last.
     decision_ms : dict of str to float

@@ -166,7 +166,11 @@ def play(
     if reset is not None:
         reset(info, np.random.default_rng(0) if rng is None else rng)
     base = StepLoad(site.base_kw, site.slot_s)
-    watched = (_WatchedComputing if isinstance(controller, ComputingController) else _Watched)(controller, site, base)
+    watched = (
+        _WatchedComputing(controller, site, base)
+        if isinstance(controller, ComputingController)
+        else _Watched(controller, site, base)
+    )
     stations = ChargingStations(
         [info],
         {0: watched},

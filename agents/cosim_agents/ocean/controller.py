@@ -48,7 +48,10 @@ class OCEAN(SlotController):
     tasks : str, optional
         CSV file with the columns ``slot, size_mb, cycles, deadline_s``, a slot a second; without one tasks are drawn.
     tasks_per_s_min, tasks_per_s_max : int
-        Range of the number of tasks drawn each second; sizes, cycles and deadlines as in section 5.1 of the paper.
+        Range of the number of tasks drawn each second.
+    size_mb, megacycles, deadline_s : sequence of float
+        Ranges of their sizes, cycles and deadlines (at most 1: they are done within their second); those of section
+        5.1 of the paper by default.
     rate_mb_s : float
         Data rate to each vehicle, MB/s.
     capacity_ghz : sequence of float
@@ -80,6 +83,9 @@ class OCEAN(SlotController):
         tasks: str | None = None,
         tasks_per_s_min: int = 70,
         tasks_per_s_max: int = 110,
+        size_mb: tuple[float, float] | list[float] = (0.1, 0.9),
+        megacycles: tuple[float, float] | list[float] = (50.0, 90.0),
+        deadline_s: tuple[float, float] | list[float] = (0.5, 1.0),
         rate_mb_s: float = PAPER_RATE_MB_S,
         capacity_ghz: tuple[float, ...] | list[float] = PAPER_CAPACITY_GHZ,
         theta: float = PAPER_THETA,
@@ -103,7 +109,12 @@ class OCEAN(SlotController):
             raise ValueError(
                 f"tasks_per_s_min = {tasks_per_s_min} must be from 0 to tasks_per_s_max = {tasks_per_s_max}"
             )
-        self._ranges = TaskRanges(count=(tasks_per_s_min, tasks_per_s_max))
+        self._ranges = TaskRanges(
+            (tasks_per_s_min, tasks_per_s_max),
+            _range("size_mb", size_mb),
+            _range("megacycles", megacycles, 1e6),
+            _range("deadline_s", deadline_s, most=1.0),
+        )
         self._stream: TaskStream | None = read_tasks(tasks) if tasks is not None else None
         self._rate_mb_s, self._theta, self._reject_price_j = rate_mb_s, theta, reject_price_j
         self._capacity_hz = 1e9 * np.array(capacity_ghz, dtype=np.float64)
@@ -206,3 +217,13 @@ class OCEAN(SlotController):
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return ``tasks`` (a row per second) and ``computing`` (a row per vehicle); see ``SiteController``."""
         return self._log.tables()
+
+
+def _range(
+    name: str, values: tuple[float, ...] | list[float], unit: float = 1.0, most: float = math.inf
+) -> tuple[float, float]:
+    """Return a range in the unit that tasks are drawn in."""
+    if len(values) != 2 or not (0.0 <= values[0] <= values[1] <= most and values[1] < math.inf):
+        limit = "at least 0" if math.isinf(most) else f"from 0 to {most:g}"
+        raise ValueError(f"{name} = {list(values)} must be two numbers {limit}, the lesser one first")
+    return unit * values[0], unit * values[1]
