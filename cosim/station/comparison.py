@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cosim.errors import InputError, ResultsError
-from cosim.results import OutputFolder
+from cosim.results import PAGE, OutputFolder
 from cosim.scenario import to_toml
 from cosim.scenario_file import load_station_scenario
 from cosim.statistics import CONFIDENCE, RESAMPLES, cost_gaps, day_table, task_table
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: What ``cosim.station.plots`` draws of a comparison.
 PICTURES = ("loads.png", "costs.png")
-_FILES = ("comparison.json", "runs.parquet", "loads.parquet", "scenario.toml", *PICTURES)
+_FILES = ("comparison.json", "runs.parquet", "loads.parquet", "scenario.toml", PAGE, *PICTURES)
 #: What the offline optimum is called in tables; no plug-in can be, for the blank in it.
 OPTIMUM = "offline optimum"
 _KIND = "station"
