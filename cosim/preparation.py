@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Literal
 
 from cosim import registry
@@ -9,15 +10,18 @@ from cosim.charging.site import Surroundings
 from cosim.errors import InputError
 from cosim.price import Price, StepLoad
 from cosim.randomness import stream, sumo_seed
+from cosim.shielded import Shielded
 from cosim.traffic.demand import random_demand
 from cosim.traffic.stepper import TrafficOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
 
     from cosim.control import SiteController, StationInfo
     from cosim.coupling import CoupledSystem
-    from cosim.scenario import Scenario
+    from cosim.scenario import ControllerTable, Scenario
     from cosim.traffic.demand import Demand
     from cosim.traffic.network import RoadNetwork
 
@@ -48,13 +52,25 @@ def make_controllers(
         table = scenario.controller.get(station.id)
         if table is not None:
             where = f"{source}: [controller.{station.id}]"
-            controllers[m] = registry.instantiate("controller", table.name, table.options, where=where)
+            controllers[m] = _make_controller(table, where)
             period_s = controllers[m].period_s
             if period_s is not None and (period_s <= 0 or period_s != int(period_s)):
                 raise InputError(f"{where}: period_s = {period_s} must be a whole number of seconds, at least 1.")
-            if hasattr(controllers[m], "reset"):
-                controllers[m].reset(station, stream(seed, f"controller {station.id}"))
+            reset: Callable[[StationInfo, np.random.Generator], None] | None = getattr(controllers[m], "reset", None)
+            if reset is not None:
+                reset(station, stream(seed, f"controller {station.id}"))
     return controllers
+
+
+def _make_controller(table: ControllerTable, where: str) -> SiteController:
+    """Make a controller; ``shield = true`` puts the shield on those that have no such option of their own."""
+    options = dict(table.options)
+    parameters = inspect.signature(registry.load("controller", table.name, where=where)).parameters
+    wears = options.pop("shield", False) if "shield" not in parameters else False
+    if not isinstance(wears, bool):
+        raise InputError(f"{where}: shield: found {wears!r}; it must be true or false.")
+    controller: SiteController = registry.instantiate("controller", table.name, options, where=where)
+    return Shielded(controller) if wears else controller
 
 
 def surroundings(scenario: Scenario, system: CoupledSystem) -> list[Surroundings]:
