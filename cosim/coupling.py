@@ -11,8 +11,10 @@ import numpy as np
 
 from cosim.control import StationInfo
 from cosim.errors import InputError
-from cosim.grid.feeder import Feeder, largest_load_buses, load_feeder
+from cosim.grid.checks import unsupplied_buses
+from cosim.grid.feeder import Feeder, feeder_faults, largest_load_buses, read_feeder
 from cosim.grid.powerflow import PowerFlow
+from cosim.scenario import LARGEST_LOADS
 from cosim.traffic.files import STATION_STRIP_M
 from cosim.traffic.network import RoadNetwork, load_network
 
@@ -65,6 +67,7 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
     faults: list[str] = []
     network: RoadNetwork | None = None
     feeder: Feeder | None = None
+    usable = False
     try:
         network = load_network(
             name=scenario.network.name, file=_path(scenario.network.file), where=f"{label}: [network]"
@@ -72,10 +75,13 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
     except InputError as error:
         faults.extend(error.faults)
     try:
-        feeder = load_feeder(name=scenario.grid.name, file=_path(scenario.grid.file), where=f"{label}: [grid]")
+        feeder = read_feeder(name=scenario.grid.name, file=_path(scenario.grid.file), where=f"{label}: [grid]")
+        faulty = feeder_faults(feeder, f"{label}: [grid]")
+        faults.extend(faulty)
+        usable = not faulty
     except InputError as error:
         faults.extend(error.faults)
-    buses = _station_buses(scenario, feeder, label, faults) if feeder is not None else {}
+    buses = _station_buses(scenario, feeder, label, faults, usable=usable) if feeder is not None else {}
     places = []
     for station in scenario.station:
         where = f"{label}: [[station]] '{station.id}'"
@@ -139,17 +145,32 @@ def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
 
 
-def _station_buses(scenario: Scenario, feeder: Feeder, label: str, faults: list[str]) -> dict[str, int]:
-    """Find each station's bus; those without one get the largest loads that are left."""
+def _station_buses(
+    scenario: Scenario, feeder: Feeder, label: str, faults: list[str], *, usable: bool
+) -> dict[str, int]:
+    """Find each station's bus; those without one get the largest loads that are left.
+
+    Of a feeder that is not usable, which is told already, only the buses' names and numbers are looked up.
+    """
     buses: dict[str, int] = {}
+    dead = unsupplied_buses(feeder.net) if usable else frozenset()
+    unplaced = []
     for station in scenario.station:
-        if station.bus is not None:
+        if station.bus is None or station.bus == LARGEST_LOADS:
+            unplaced.append(station.id)
+        else:
+            where = f"{label}: [[station]] '{station.id}' bus"
             try:
-                buses[station.id] = feeder.find_bus(station.bus)
+                buses[station.id] = bus = feeder.find_bus(station.bus, where=where)
             except InputError as error:
-                faults.extend(f"{label}: [[station]] '{station.id}' bus: {fault}" for fault in error.faults)
-    unplaced = [station.id for station in scenario.station if station.bus is None]
-    if unplaced:
+                faults.extend(error.faults)
+                continue
+            if bus in dead:
+                faults.append(
+                    f"{where}: bus {bus} of the feeder '{feeder.name}' is out of service or isolated: no station can "
+                    "stand there."
+                )
+    if unplaced and usable:
         ranked = [bus for bus in largest_load_buses(feeder) if bus not in buses.values()]
         if len(ranked) < len(unplaced):
             faults.append(

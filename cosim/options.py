@@ -51,7 +51,7 @@ class Changes:
     Parameters
     ----------
     grid
-        Another feeder: a shipped one or a pandapower JSON file.
+        Another feeder: a shipped feeder, a file (grids/README.md says which), or pandapower:NAME, simbench:CODE.
     recommender
         Who answers the charging requests.
     controller
@@ -77,9 +77,12 @@ class Changes:
             settings = {key: value for key, value in settings.items() if key not in {"recommender", "recommender.name"}}
         found |= settings
         if self.grid is not None:
-            # A shipped grid's name wins over a file of the same name.
-            is_file = self.grid not in registry.names("grid") and _looks_like_file(self.grid)
-            found["grid.file" if is_file else "grid.name"] = self.grid
+            from cosim.scenario import GRID_SOURCES  # noqa: PLC0415 - not needed for --help
+
+            # A shipped grid's name wins over a file of the same name, and so does one of a library's networks, in which
+            # there may be a dot.
+            is_name = self.grid in registry.names("grid") or self.grid.partition(":")[0] in GRID_SOURCES
+            found["grid.file" if not is_name and _looks_like_file(self.grid) else "grid.name"] = self.grid
         for text in self.controller:
             site, separator, name = text.partition("=")
             if not separator or not site or not name:

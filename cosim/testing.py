@@ -89,6 +89,9 @@ def check_controller(controller: SiteController, chargers: int = 6) -> None:
     period_s = controller.period_s
     if period_s is not None and not (period_s > 0 and period_s == int(period_s)):
         faults.append(f"{name}: period_s = {period_s} must be a whole number of seconds, at least 1, or None.")
+    reset: Callable[[StationInfo, np.random.Generator], None] | None = getattr(controller, "reset", None)
+    if reset is not None:
+        reset(_site(chargers, 0).station, np.random.default_rng(0))
     for plugged, time_s in ((0, 3600.0), (chargers // 2, 3600.0), (chargers, 3637.5)):
         site = _site(chargers, plugged)
         try:

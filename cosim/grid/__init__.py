@@ -6,7 +6,9 @@ supplies are positive when energy flows towards the consumer; a vehicle that fee
 Nothing is imported here, because pandapower alone takes seconds: import the modules.
 
 - :mod:`cosim.grid.tables` reads a feeder from two CSV tables;
-- :mod:`cosim.grid.feeder` finds a feeder by name or file and checks it;
+- :mod:`cosim.grid.feeder` finds a feeder by name or file and its buses; behind it, :mod:`~cosim.grid.files` reads
+  files, :mod:`~cosim.grid.matpower` and :mod:`~cosim.grid.matlab` MATPOWER's among them, :mod:`~cosim.grid.builtin`
+  asks pandapower and SimBench for theirs, and :mod:`~cosim.grid.checks` says why a net cannot be used;
 - :mod:`cosim.grid.powerflow` solves it for given charging loads, as fast as a compiled engine allows
   (:mod:`~cosim.grid.engines`), and where no solution exists (:mod:`~cosim.grid.collapse`);
 - :mod:`cosim.grid.branches` has line loading, losses and the supply of the external grid;

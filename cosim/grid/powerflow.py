@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # How far the fast engine's voltages may be from pandapower's.
 AUDIT_PU = 1e-8
 
+# Options kept in a net under which pandapower solves other equations from load to load.
+CHANGING_OPTIONS = ("enforce_q_lims", "run_control", "distributed_slack")
+
 
 @dataclass(frozen=True, slots=True)
 class PowerFlowSolution:
@@ -189,6 +192,11 @@ class PowerFlow:
 
     def _choose_engine(self, reference: Pandapower) -> None:
         """Take lightsim2grid if it reproduces pandapower's voltages, else stay with pandapower and say why."""
+        options = reference.net.get("user_pf_options") or {}
+        changing = [option for option in CHANGING_OPTIONS if options.get(option)]
+        if changing:
+            self.engine_note = f"pandapower solves this feeder because its net asks for {', '.join(changing)}."
+            return
         try:
             fast = Lightsim(self._equations, self._station_nodes.tolist())
         except (ImportError, ValueError, RuntimeError, LookupError) as error:

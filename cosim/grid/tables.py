@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandapower as pp
 
@@ -66,18 +66,29 @@ def _read(file: Traversable, required: tuple[str, ...], faults: list[str]) -> li
     if not file.is_file():
         faults.append(f"{file.name} is missing.")
         return []
-    with file.open(encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = [column for column in required if column not in (reader.fieldnames or ())]
-        if missing:
-            faults.append(f"{file.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}.")
-            return []
-        return [_numbers(row, f"{file.name} line {number}", faults) for number, row in enumerate(reader, start=2)]
+    try:
+        # Spreadsheets put a byte order mark first.
+        with file.open(encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            missing = [column for column in required if column not in (reader.fieldnames or ())]
+            if missing:
+                semicolons = "; its values must be separated by commas" * (";" in "".join(reader.fieldnames or ()))
+                columns = f"column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+                faults.append(f"{file.name} lacks the {columns}{semicolons}.")
+                return []
+            return [_numbers(row, f"{file.name} line {number}", faults) for number, row in enumerate(reader, start=2)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        faults.append(f"{file.name} is no table of comma-separated values ({error}).")
+        return []
 
 
-def _numbers(row: dict[str, str | None], where: str, faults: list[str]) -> Row:
+def _numbers(row: dict[str | None, Any], where: str, faults: list[str]) -> Row:
+    """Return a row of ``csv.DictReader`` as numbers; it keeps what is too many under the name None."""
     numbers: Row = {}
     for column, text in row.items():
+        if column is None:
+            faults.append(f"{where} has more values than the table has columns.")
+            continue
         if column == "kind":
             if text not in KINDS:
                 faults.append(f"{where}: kind is '{text}'; allowed: {', '.join(KINDS)}.")
@@ -97,13 +108,26 @@ def _numbers(row: dict[str, str | None], where: str, faults: list[str]) -> Row:
 def _faults(buses: list[Row], lines: list[Row]) -> list[str]:
     """Return what the tables say that cannot be: numbers used twice, unknown ends, slacks other than one."""
     faults = _number_faults("buses.csv", "bus", buses) + _number_faults("lines.csv", "line", lines)
-    known = {row["bus"] for row in buses}
+    faults += [
+        f"buses.csv: vn_kv of bus {row['bus']:g} is {row['vn_kv']:g}; it must be positive."
+        for row in buses
+        if row["vn_kv"] <= 0
+    ]
+    nominal_kv = {row["bus"]: row["vn_kv"] for row in buses}
     for row in lines:
-        faults += [
-            f"lines.csv: line {row['line']:g} ends at bus {row[end]:g}, which buses.csv does not have."
-            for end in ("from_bus", "to_bus")
-            if row[end] not in known
-        ]
+        ends = [row["from_bus"], row["to_bus"]]
+        unknown = [end for end in ends if end not in nominal_kv]
+        faults += [f"lines.csv: line {row['line']:g} ends at bus {end:g}, which buses.csv does not have."
+                   for end in unknown]  # fmt: skip
+        if not unknown and nominal_kv[ends[0]] != nominal_kv[ends[1]]:
+            faults.append(
+                f"lines.csv: line {row['line']:g} joins buses of {nominal_kv[ends[0]]:g} kV and "
+                f"{nominal_kv[ends[1]]:g} kV; these tables have no transformers."
+            )
+        if ends[0] == ends[1]:
+            faults.append(f"lines.csv: line {row['line']:g} ends where it begins, at bus {ends[0]:g}.")
+        if row["in_service"] not in {0, 1}:
+            faults.append(f"lines.csv: in_service of line {row['line']:g} is {row['in_service']:g}; allowed: 0, 1.")
         if row["r_ohm"] == 0 and row["x_ohm"] == 0:
             faults.append(f"lines.csv: line {row['line']:g} has no impedance; make its two buses one.")
     slacks = sum(KINDS[int(row["kind"])] == "slack" for row in buses)

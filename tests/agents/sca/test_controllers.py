@@ -48,7 +48,7 @@ def play(site: Site, vehicles: Vehicles, controller: SiteController) -> Charging
         arrivals = [
             Arrival(
                 now_s, int(i), 0, vehicles.energy_kwh[i], vehicles.departure_slot[i] * site.slot_s,
-                vehicles.max_power_kw[i],
+                max_power_kw=vehicles.max_power_kw[i],
             )
             for i in np.flatnonzero(vehicles.arrival_slot == slot)
         ]  # fmt: skip
