@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import subprocess
 import sys
@@ -14,28 +15,35 @@ import pytest
 
 import cosim
 from cosim.errors import InputError
+from cosim.results import Result
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 #: Four minutes of control: 40 vehicles.
 TINY = {"simulation.warmup_s": 60, "simulation.control_s": 240}
 
 
+@functools.cache
+def run_of(name: str) -> Result:
+    """Run an example once for all tests."""
+    return cosim.run(EXAMPLES / name)
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
 def test_scenarios(path: Path) -> None:
-    result = cosim.run(path)
+    result = run_of(path.name)
     assert result.counts["arrived"] == result.counts["vehicles"]
     assert result.counts["charged"] == result.counts["evs"] > 0
 
 
 def test_weak_feeder_shows_what_it_promises() -> None:
-    result = cosim.run(EXAMPLES / "weak_feeder.toml")
+    result = run_of("weak_feeder.toml")
     east = result.stations[result.stations["station"] == "east"]
     assert east["power_kw"].max() <= 250 + 1e-9
     assert result.stations.groupby("time_s")["cap_kw"].nunique().max() == 2, "each station has a cap of its own"
 
 
 def test_sites_show_what_they_promise() -> None:
-    result = cosim.run(EXAMPLES / "sites.toml")
+    result = run_of("sites.toml")
     assert result.summary["controllers"] == {
         "CS1": "calc", "CS2": "uncontrolled", "CS3": "oa", "CS4": "sca", "CS5": "uncontrolled",
     }  # fmt: skip
@@ -56,7 +64,7 @@ def test_policies_are_trained_on_runs_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_ocean_site_keeps_its_promises() -> None:
-    result = cosim.run(EXAMPLES / "ocean_site.toml")
+    result = run_of("ocean_site.toml")
     here = result.sessions[result.sessions["station"] == "CS3"]
     assert here["short_kwh"].max() <= 1e-6
     assert 0.0 < here["computing_kwh"].sum() < 0.01 * here["energy_kwh"].sum()
