@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosim.grid.bands import new_violations, violations
+from cosim.price import Price
 from cosim.report.charts import chart, histogram, series
 from cosim.report.oneline import draw_one_line
 from cosim.report.packing import pack_counts, pack_floats, short, short_list
@@ -14,6 +15,8 @@ from cosim.report.roads import read_roads, station_place
 from cosim.results import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -146,6 +149,37 @@ def run_charts(result: Result, base_vm_pu: NDArray[np.float64] | None) -> dict[s
     return found | {"Kept by controllers": kept} if kept else found
 
 
+def price_chart(result: Result, settings: Mapping[str, Any], system: CoupledSystem) -> dict[str, Any] | None:
+    """Return the price of energy at each station's bus at the recorded instants, which rises with its load.
+
+    Parameters
+    ----------
+    result : Result
+        A run with at least one recorded instant.
+    settings : mapping
+        The content of its ``scenario.toml``.
+    system : CoupledSystem
+        What it ran on.
+
+    Returns
+    -------
+    dict or None
+        None for a scenario of a time when there were no prices.
+    """
+    if "price" not in settings:
+        return None
+    terms = settings["price"]
+    price = Price(terms["k0_per_kwh"], terms["k1_per_kwh_kw"])
+    scale = settings["grid"].get("base_load_scale", 1.0)
+    time_s = instants_s(result)
+    power_kw = _grid(result.stations, "power_kw", len(time_s))
+    lines = [
+        series(station.id, price.at(scale * system.feeder.base_load_kw(station.bus) + power_kw[:, m]), colour=m)
+        for m, station in enumerate(system.stations)
+    ]
+    return chart("Price of energy at each station", "per kWh", lines, x=time_s / 60.0, moves=True)
+
+
 def kept_tables(result: Result) -> list[str]:
     """Return the names of the tables that site controllers keep, such as the tasks that they place."""
     return [name for name, table in result.tables.items() if name not in TABLES and len(table)]
@@ -197,7 +231,23 @@ def _station_charts(result: Result, minutes: NDArray[np.float64], count: int) ->
               note="Where stations have the same cap their lines lie on one another."),
         chart("Waiting for a charger", "min", waits, x_label="arrival at the station [min]", moves=True,
               note="A dot per vehicle."),
+        *_energy_chart(result, ids),
     ]  # fmt: skip
+
+
+def _energy_chart(result: Result, ids: list[str]) -> list[dict[str, Any]]:
+    """Return the energy asked for on arrival and delivered to those who have left, so far, at each station."""
+    if "sessions" not in result.tables or not len(result.sessions):
+        return []
+    lines = []
+    for m, name in enumerate(ids):
+        own = result.sessions[result.sessions["station"] == name]
+        gone = own[own["left_s"].notna()].sort_values("left_s", kind="stable")
+        asked, given = own["asked_kwh"].cumsum(), gone["energy_kwh"].cumsum()
+        lines.append(series(f"{name} asked", asked, colour=m, mark="dashed", x=own["arrival_s"] / 60.0))
+        lines.append(series(f"{name} delivered", given, colour=m, x=gone["left_s"] / 60.0))
+    note = "Asked for on arrival; delivered is counted when the vehicle leaves."
+    return [chart("Energy asked for and delivered so far", "kWh", lines, moves=True, note=note)]
 
 
 def _feeder_charts(
@@ -211,7 +261,7 @@ def _feeder_charts(
         return []
     alive = vm_pu[:, live]
     envelope = [
-        series("highest", alive.max(axis=1), colour=5),
+        series("highest", alive.max(axis=1), colour=2),
         series("mean", alive.mean(axis=1), colour=0),
         series("lowest", alive.min(axis=1), colour=1),
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cosim.metrics import UNITS
 from cosim.progress import LABELS, voltage_sentence, warnings_of
 from cosim.report.page import Sheet, cards, chart_places, command, frame_table, links, list_of, settings_table, table
-from cosim.report.run_data import instants_s, kept_tables, map_data, run_charts
+from cosim.report.run_data import instants_s, kept_tables, map_data, price_chart, run_charts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,6 +61,9 @@ def run_sheet(
     summary = result.summary
     recorded = len(instants_s(result)) > 0
     charts = run_charts(result, None if system is None else system.power_flow.no_load.vm_pu) if recorded else {}
+    price = price_chart(result, settings, system) if recorded and system is not None else None
+    if price is not None:
+        charts["Stations"].append(price)
     stage = map_data(result, system) if recorded and system is not None else None
     warnings = warnings_of(summary)
     if not summary["complete"]:
