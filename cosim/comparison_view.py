@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cosim import plots
+from cosim.counting import CountingDisplay
 from cosim.many_runs import ranges
 from cosim.progress import warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-    from types import TracebackType
 
     import pandas as pd
 
     from cosim.comparison import Comparison
     from cosim.experiment import RunOutcome
 
-#: Wide enough for every table; a pipe or a file has no width of its own.
-_PLAIN_WIDTH = 160
 
 #: Per table: heading and the metrics in it, each with its label, unit, factor and digits.
 _TABLES: dict[str, dict[str, tuple[str, float, int]]] = {
@@ -45,43 +41,8 @@ _TABLES: dict[str, dict[str, tuple[str, float, int]]] = {
 _COMPARED = {"ttt_s": ("TTT [s]", 0), "cvv_pu": ("CVV [pu]", 3), "wct_min": ("WCT [min]", 3)}
 
 
-class ComparisonDisplay:
-    """Progress and result on the terminal.
-
-    Parameters
-    ----------
-    runs : int
-        How many there will be.
-    quiet : bool
-        Show nothing.
-    """
-
-    def __init__(self, runs: int, *, quiet: bool) -> None:
-        self.console = Console(quiet=quiet, highlight=False, markup=False)
-        if not self.console.is_terminal:
-            self.console.width = _PLAIN_WIDTH
-        self._runs, self._done = runs, 0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=quiet or not self.console.is_terminal,
-        )
-        self._task = self._bar.add_task("loading", total=runs)
-
-    def __enter__(self) -> Self:
-        """Show the bar."""
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bar away."""
-        self._bar.stop()
+class ComparisonDisplay(CountingDisplay):
+    """Progress and result on the terminal."""
 
     def update(self, outcome: RunOutcome) -> None:
         """Show that one more run is done."""
@@ -90,7 +51,7 @@ class ComparisonDisplay:
         told = "failed" if outcome.failure else f"TTT {outcome.row['ttt_s']:,.0f} s"
         self._bar.update(self._task, completed=self._done, description=f"{what}: {told}")
         if not self.console.is_terminal:
-            self.console.print(f"{self._done} of {self._runs} runs: {what}: {told}")
+            self.console.print(f"{self._done} of {self._total} runs: {what}: {told}")
 
     def result(self, comparison: Comparison) -> None:
         """Show means, differences, what went wrong, and where the tables are."""

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import inspect
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from cosim import registry
-from cosim.errors import InputError, nearest_name
+from cosim.errors import InputError
 from cosim.price import Price
 from cosim.randomness import stream
 from cosim.scheduling.arrivals import VehicleType, draw_sessions, household_load_kw
+from cosim.scheduling.recorded import recorded_sessions
 from cosim.scheduling.sessions import Sessions, read_sessions
 from cosim.scheduling.site import SECONDS_PER_HOUR, Site, Vehicles, check_fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import pandas as pd
 
     from cosim.station_scenario import StationScenario
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 PAST_DAYS = 60
 #: Share of the days of a file that are kept for the evaluation, the last ones.
 _HELD_OUT = 1 / 3
-_NEEDED = ("station", "arrival_s", "left_s", "departure_s", "max_power_kw", "asked_kwh")
 
 
 class Arrivals(Protocol):
@@ -117,7 +114,8 @@ def open_days(scenario: StationScenario) -> DaySource:
         return _plugged_in(scenario, scenario.arrivals.plugin)
     if scenario.arrivals.kind is not None:
         return _distributed(scenario)
-    sessions = _from_run(scenario) if scenario.arrivals.run is not None else _from_file(scenario)
+    run = scenario.arrivals.run
+    sessions = recorded_sessions(run, scenario.arrivals.site or "") if run is not None else _from_file(scenario)
     return _Recorded(scenario, sessions)
 
 
@@ -265,38 +263,4 @@ def _from_file(scenario: StationScenario) -> Sessions:
         scenario.arrivals.sessions or "",
         timezone=scenario.arrivals.timezone,
         max_power_kw=scenario.vehicle.max_power_kw,
-    )
-
-
-def _from_run(scenario: StationScenario) -> Sessions:
-    """Return the sessions that a coupled run recorded at one station; who did not park left when it was charged."""
-    import pyarrow as pa  # noqa: PLC0415 - only where a run is read
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    folder, site = Path(scenario.arrivals.run or ""), scenario.arrivals.site or ""
-    path = folder / "sessions.parquet"
-    if not path.is_file():
-        raise InputError(f"{folder}: not the folder of a coupled run with sessions (there is no sessions.parquet).")
-    try:
-        table: pd.DataFrame = pq.read_table(path).to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read: {error}.") from error
-    missing = [name for name in _NEEDED if name not in table.columns]
-    if missing:
-        raise InputError(f"{path}: the column '{missing[0]}' is missing; {', '.join(_NEEDED)} are needed.")
-    own = table[table["station"] == site]
-    if own.empty:
-        raise InputError(f"{path}: no session at '{site}'; {nearest_name(site, sorted(set(table['station'])))}.")
-    arrival_s = own["arrival_s"].to_numpy(dtype=np.float64)
-    gone_s = own["departure_s"].fillna(own["left_s"])
-    # Whoever was there when the run ended is taken to stay until the last of the others left.
-    gone_s = gone_s.fillna(max(float(gone_s.max()), float(arrival_s.max())))
-    unknown = np.full(len(own), np.nan)
-    return Sessions(
-        arrival_s,
-        np.maximum(arrival_s, gone_s.to_numpy(dtype=np.float64)),
-        own["asked_kwh"].to_numpy(dtype=np.float64),
-        own["max_power_kw"].to_numpy(dtype=np.float64),
-        unknown,
-        unknown,
     )

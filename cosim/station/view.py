@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cosim import plots
+from cosim.counting import CountingDisplay
 from cosim.many_runs import ranges
 from cosim.station.comparison import OPTIMUM
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from cosim.station.comparison import StationComparison
     from cosim.station.experiment import DayOutcome
 
-#: Wide enough for every table; a pipe or a file has no width of its own.
-_PLAIN_WIDTH = 160
 #: On a terminal the line of the bar changes as often; elsewhere so many lines tell the progress.
 _LINES = 10
 #: Column of the table: heading, factor, digits, whether with its interval.
@@ -35,43 +30,8 @@ _COLUMNS = {
 _CERTIFIED = 1e-9
 
 
-class StationDisplay:
-    """Progress and result on the terminal.
-
-    Parameters
-    ----------
-    days : int
-        How many there will be.
-    quiet : bool
-        Show nothing.
-    """
-
-    def __init__(self, days: int, *, quiet: bool) -> None:
-        self.console = Console(quiet=quiet, highlight=False, markup=False)
-        if not self.console.is_terminal:
-            self.console.width = _PLAIN_WIDTH
-        self._days, self._done = days, 0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=quiet or not self.console.is_terminal,
-        )
-        self._task = self._bar.add_task("loading", total=days)
-
-    def __enter__(self) -> Self:
-        """Show the bar."""
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bar away."""
-        self._bar.stop()
+class StationDisplay(CountingDisplay):
+    """Progress and result on the terminal."""
 
     def update(self, outcome: DayOutcome) -> None:
         """Show that one more day is done."""
@@ -79,8 +39,8 @@ class StationDisplay:
         what = f"{outcome.controller}, seed {outcome.seed}"
         told = "failed" if outcome.failure else f"{outcome.row['ratio']:.4f} of the optimum's bill"
         self._bar.update(self._task, completed=self._done, description=f"{what}: {told}")
-        if not self.console.is_terminal and self._done % max(1, self._days // _LINES) == 0:
-            self.console.print(f"{self._done} of {self._days} days: {what}: {told}")
+        if not self.console.is_terminal and self._done % max(1, self._total // _LINES) == 0:
+            self.console.print(f"{self._done} of {self._total} days: {what}: {told}")
 
     def result(self, comparison: StationComparison) -> None:
         """Show means, differences, what the controllers said, and where the tables are."""
