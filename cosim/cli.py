@@ -6,7 +6,6 @@ Exit status 0: done; 2: bad input, with one clear sentence for every fault; 1: a
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,11 +16,10 @@ from cyclopts import Parameter
 from cosim import registry
 from cosim._version import __version__
 from cosim.errors import CosimError, InputError, InterruptedRunError
+from cosim.interruption import watch_signals
 from cosim.options import Changes, free_folder, limit_or_auto, mismatch, names_of, run_folder, whole_number
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from cosim.coupling import CoupledSystem
     from cosim.results import Result
     from cosim.simulation import Simulation
@@ -53,7 +51,7 @@ def run_command_line(arguments: list[str]) -> int:
     int
         The exit status.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    watch_signals()
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
@@ -75,11 +73,6 @@ def run_command_line(arguments: list[str]) -> int:
 
 def _complain(sentence: str) -> None:
     sys.stderr.write(f"cosim: {sentence}\n")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Let a termination signal end a run as Ctrl-C does, with its results written."""
-    raise KeyboardInterrupt
 
 
 def _usage_sentence(error: cyclopts.CycloptsError) -> str:

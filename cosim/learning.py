@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TypeAlias, Typ
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from cosim.interruption import heed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
@@ -213,7 +215,8 @@ class TrainingDisplay:
         self.console.print(sentence)
 
     def epoch(self, report: EpochReport) -> None:
-        """Show how far the training is."""
+        """Show how far the training is; a safe point to stop at."""
+        heed()
         line = epoch_line(report)
         self._bar.update(self._task, completed=report.epoch, total=report.epochs, description=line)
         if not self.console.is_terminal:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cosim.errors import InputError
+from cosim.interruption import heed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -85,9 +86,16 @@ def as_they_end(
         The outcome of a job whose process failed, from job and reason.
     executor : concurrent.futures.Executor or None
         Where; here, one after the other, if None.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If an interruption was asked for, also one that was lost inside a job.
     """
     if executor is None:
-        yield from map(attempt, jobs)
+        for job in jobs:
+            heed()
+            yield attempt(job)
         return
     futures = {executor.submit(attempt, job): job for job in jobs}
     try:

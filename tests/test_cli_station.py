@@ -183,6 +183,7 @@ def test_interruption_keeps_what_is_done(tmp_path: Path) -> None:
         told = process.communicate(timeout=30)[1]
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 1
     assert (
         told == f'cosim: interrupted; {folder} holds the finished days, its comparison.json says "complete": false.\n'

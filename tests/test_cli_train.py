@@ -62,6 +62,7 @@ def test_interruption_and_resumption(tmp_path: Path, capsys: pytest.CaptureFixtu
         told = process.communicate(timeout=30)[1]
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 1
     kept = r"holds epoch \d+ of 400, and the same command with --resume goes on from there\.\n"
     assert re.fullmatch(rf"cosim: interrupted; {re.escape(str(folder))} {kept}", told)
