@@ -155,7 +155,9 @@ def run(  # noqa: PLR0913 - one argument an option
         display.result(result)
 
 
-def _add_page(folder: Path, *, wanted: bool, run: tuple[Result, CoupledSystem] | None = None) -> None:
+def _add_page(
+    folder: Path, *, wanted: bool, run: tuple[Result, CoupledSystem] | None = None, quiet: bool = True
+) -> None:
     """Write the page of what is in a folder already; whatever goes wrong with it, the results stand."""
     if not wanted:
         return
@@ -163,7 +165,9 @@ def _add_page(folder: Path, *, wanted: bool, run: tuple[Result, CoupledSystem] |
         from cosim.report import write_report, write_run_report  # noqa: PLC0415 - heavy imports only where needed
 
         if run is None:
-            write_report([folder])
+            page = write_report([folder])
+            if not quiet:
+                print(f"page: {page}")  # noqa: T201
         else:
             write_run_report(*run)
     except Exception as error:  # noqa: BLE001 - a page that fails must not look like a run that failed
@@ -240,7 +244,7 @@ def compare(  # noqa: PLR0913 - one argument an option
             workers=workers, cluster=cluster, reference=reference, out=out or place,
             overwrite=overwrite, quiet=quiet,
         )  # fmt: skip
-        _add_page(places[0], wanted=not no_report)
+        _add_page(places[0], wanted=not no_report, quiet=quiet)
         return
     if controllers is not None:
         raise InputError(
@@ -272,7 +276,7 @@ def compare(  # noqa: PLR0913 - one argument an option
     display.result(comparison)
     if quiet:
         print(folder)  # noqa: T201
-    _add_page(folder, wanted=not no_report)
+    _add_page(folder, wanted=not no_report, quiet=quiet)
     if comparison.failures:
         raise CosimError("\n".join(failure_sentences(comparison)))
 

@@ -7,6 +7,7 @@ it into a folder. The core knows no learning library; ``cosim train`` calls what
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TypeAlias, TypeVar
 
@@ -33,7 +34,10 @@ _SHOWN: Final = {
     "CVV": "CVV {:.2f} pu",
     "WCT": "WCT {:.2f} min",
     "return": "return {:.4f}",
+    "loss": "loss {:.4f}",
 }
+#: About so many lines tell how far a training of many iterations is.
+_LINES: Final = 20
 
 F = TypeVar("F", bound="Callable[..., Path]")
 
@@ -225,6 +229,37 @@ class TrainingDisplay:
     def result(self, policy: Path) -> None:
         """Show where the policy is."""
         self.console.print(f"policy: {policy}")
+
+
+class LearningCurve:
+    """Keeps one number of each iteration of a training, and tells its watch of some of them.
+
+    Parameters
+    ----------
+    name : str
+        What the number is, such as ``"return"``.
+    iterations : int
+        How many there will be.
+    watch : TrainingWatch
+        Sees some twenty of them, the last one included.
+
+    Attributes
+    ----------
+    values : list of float
+        One for each iteration so far.
+    """
+
+    def __init__(self, name: str, iterations: int, watch: TrainingWatch) -> None:
+        self.values: list[float] = []
+        self._name, self._iterations, self._watch = name, iterations, watch
+        self._began_s = time.perf_counter()
+
+    def __call__(self, iteration: int, value: float) -> None:
+        """Take in an iteration, counted from 1."""
+        self.values.append(value)
+        if iteration % max(1, self._iterations // _LINES) == 0 or iteration == self._iterations:
+            left_s = (time.perf_counter() - self._began_s) / iteration * (self._iterations - iteration)
+            self._watch.epoch(EpochReport(iteration, self._iterations, {self._name: value}, left_s))
 
 
 def epoch_line(report: EpochReport) -> str:

@@ -39,7 +39,10 @@ def test_tables_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     told = capsys.readouterr().out
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.endswith("-nguyen-dupuis-comparison")
-    assert told.splitlines()[-1] == f"comparison folder: runs/{folder.name}"
+    assert told.splitlines()[-2:] == [
+        f"comparison folder: runs/{folder.name}",
+        f"page: runs/{folder.name}/report.html",
+    ]
     comparison = read_comparison(folder)
     table = comparison.table.iloc[0]
     for words in (

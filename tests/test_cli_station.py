@@ -42,7 +42,10 @@ def test_tables_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     told = capsys.readouterr().out
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.endswith("-station-home-comparison")
-    assert told.splitlines()[-1] == f"comparison folder: runs/{folder.name}"
+    assert told.splitlines()[-2:] == [
+        f"comparison folder: runs/{folder.name}",
+        f"page: runs/{folder.name}/report.html",
+    ]
     found = read_station_comparison(folder)
     assert found.complete
     assert found.controllers == ("eager", "oa", "mpc")

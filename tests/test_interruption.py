@@ -31,8 +31,7 @@ def test_it_is_raised_where_it_comes(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-@pytest.mark.filterwarnings("ignore:Exception ignored:pytest.PytestUnraisableExceptionWarning")
-def test_it_is_not_lost_in_a_callback_from_c(number: signal.Signals) -> None:
+def test_it_is_not_lost_in_a_callback_from_c(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
     done = []
 
     def attempt(job: int) -> int:
@@ -48,6 +47,7 @@ def test_it_is_not_lost_in_a_callback_from_c(number: signal.Signals) -> None:
         list(as_they_end([1, 2, 3], attempt, lost, None))
     assert done == [1]
     heed()
+    assert capfd.readouterr().err == ""
 
 
 def test_what_is_ignored_stays_ignored() -> None:

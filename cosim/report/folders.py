@@ -98,6 +98,8 @@ def _sheet(folder: Path, out: Path) -> Sheet:
             return _comparison(folder, out)
         if (folder / "metrics.jsonl").is_file():
             return _training(folder, out)
+        if (folder / "training.json").is_file():
+            return _station_training(folder, out)
         if (folder / "summary.json").is_file():
             return _run(folder, out)
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
@@ -105,7 +107,7 @@ def _sheet(folder: Path, out: Path) -> Sheet:
     what = (
         "there is no such folder"
         if not folder.exists()
-        else "there is no summary.json, comparison.json or metrics.jsonl"
+        else "there is no summary.json, comparison.json, metrics.jsonl or training.json"
     )
     raise ResultsError(f"{folder}: not the folder of a run, a comparison or a training ({what}).")
 
@@ -134,6 +136,16 @@ def _training(folder: Path, out: Path) -> Sheet:
     text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
     about = _json(folder / "policy.json") if (folder / "policy.json").is_file() else {}
     epochs = [json.loads(line) for line in text.splitlines()]
+    return training_sheet(epochs, about, name=folder.name, files=_files(folder, out))
+
+
+def _station_training(folder: Path, out: Path) -> Sheet:
+    about = _json(folder / "training.json")
+    curves = {name: about[key] for name, key in (("return", "returns"), ("loss", "losses")) if key in about}
+    epochs = [
+        {"epoch": number} | dict(zip(curves, values, strict=True))
+        for number, values in enumerate(zip(*curves.values(), strict=True), start=1)
+    ]
     return training_sheet(epochs, about, name=folder.name, files=_files(folder, out))
 
 

@@ -18,6 +18,8 @@ _NAMES = {
     "WCT": ("Waiting + charging per EV (WCT)", "min"),
     "lambda": ("Multiplier of the constraint", ""),
     "predictor_rmse": ("Error of the predictor (RMSE)", ""),
+    "return": ("Mean return of the days played", ""),
+    "loss": ("Load variance over that of a constant load", ""),
 }
 
 
@@ -33,9 +35,9 @@ def training_sheet(
     Parameters
     ----------
     epochs : sequence of mapping
-        The lines of ``metrics.jsonl``.
+        The lines of ``metrics.jsonl``, or what ``training.json`` says of each iteration.
     about : mapping
-        ``policy.json``; empty while the training goes on.
+        ``policy.json`` or ``training.json``; empty while the training goes on.
     name : str
         Of its folder.
     files : sequence of (str, str)
@@ -51,7 +53,7 @@ def training_sheet(
         x = [epoch["epoch"] for epoch in epochs]
         found.append(chart(title, unit, [line], x=x, x_label="epoch", from_zero=False))
     charts = {"Epoch by epoch": found} if found else {}
-    kind = ", ".join(str(about[key]) for key in ("algorithm", "preset", "scenario") if key in about)
+    kind = ", ".join(str(about[key]) for key in ("algorithm", "kind", "preset", "scenario") if key in about)
     columns = list(dict.fromkeys(key for epoch in epochs for key in epoch))
     body = [
         f'<p class="sub">{len(epochs)} epochs{f"; {escape(kind)}" if kind else ""}.</p>',

@@ -195,6 +195,16 @@ def test_a_run_without_roads_and_without_its_network_still_has_a_page(default_ru
     assert "There is no map: " in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("key", "title"), [("returns", "Mean return"), ("losses", "Load variance over")])
+def test_the_curve_of_a_training_at_a_station(key: str, title: str, tmp_path: Path) -> None:
+    about = {"kind": "calc", "preset": "tuned", "scenario": "station-home", key: [0.5, 0.25, 0.125]}
+    (tmp_path / "training.json").write_text(json.dumps(about))
+    page = write_report([tmp_path]).read_text()
+    assert title in page
+    assert "Training: calc, tuned, station-home" in page
+    assert "3 epochs" in page
+
+
 def test_a_training_and_a_run_share_a_page(default_run: Result, tmp_path: Path) -> None:
     assert default_run.folder is not None
     training = tmp_path / "training"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cosim._version import __version__
 from cosim.errors import InputError, InterruptedRunError, nearest_name
-from cosim.learning import learns_on
+from cosim.learning import LearningCurve, learns_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,8 @@ def ocean(plan: StationTrainingPlan, watch: TrainingWatch) -> Path:
     watch.note(f"{schedule.iterations} improvements, {schedule.days} new days for each")
     began_s = time.process_time()
     try:
-        policy = train_ocean(days, name=plan.scenario.name, seed=plan.seed, schedule=schedule)
+        curve = LearningCurve("loss", schedule.iterations, watch)
+        policy = train_ocean(days, name=plan.scenario.name, seed=plan.seed, schedule=schedule, watch=curve)
         took_s = time.process_time() - began_s
         folder.write_text("scenario.toml", to_toml(plan.scenario))
     except KeyboardInterrupt:
@@ -57,6 +58,7 @@ def ocean(plan: StationTrainingPlan, watch: TrainingWatch) -> Path:
             **facts,
             "seed": plan.seed,
             "hyperparameters": dataclasses.asdict(schedule),
+            "losses": curve.values,
             "cpu_s": took_s,
             "versions": versions,
         },

@@ -166,7 +166,12 @@ class TorchDays:
 
 
 def train_ocean(
-    days: StationDays | None = None, *, name: str = "R", seed: int = 0, schedule: Schedule | None = None
+    days: StationDays | None = None,
+    *,
+    name: str = "R",
+    seed: int = 0,
+    schedule: Schedule | None = None,
+    watch: Callable[[int, float], None] | None = None,
 ) -> SetPolicy:
     """Train a policy for stations of one kind.
 
@@ -180,6 +185,8 @@ def train_ocean(
         Same seed, same policy, to the last bit.
     schedule : Schedule, optional
         How to learn.
+    watch : callable, optional
+        Called after each improvement with its number, from 1, and the days' loss (:meth:`TorchDays.loss`) before it.
 
     Returns
     -------
@@ -210,6 +217,8 @@ def train_ocean(
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.greatest_gradient)
         adam.step()
+        if watch is not None:
+            watch(iteration + 1, loss.item())
     return SetPolicy(network_arrays(network, mean, std), usual, _seen(days, name))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosim._version import __version__
 from cosim.errors import InputError, InterruptedRunError, nearest_name
-from cosim.learning import EpochReport, learns_on
+from cosim.learning import LearningCurve, learns_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from cosim_agents.sca.training import Draw
 
 _PRESETS = ("tuned", "paper")
-#: So many lines tell how far a training is.
-_LINES = 20
 
 
 @learns_on("station")
@@ -59,22 +57,6 @@ def aem_16(plan: StationTrainingPlan, watch: TrainingWatch) -> Path:
 def aem_33(plan: StationTrainingPlan, watch: TrainingWatch) -> Path:
     """AEM with 33 levels: Q-learning of the site's total load in a table."""
     return _train("aem-33", plan, watch)
-
-
-class _Progress:
-    """Tells a training's watch of some of its iterations and keeps the return of all."""
-
-    def __init__(self, iterations: int, watch: TrainingWatch) -> None:
-        self._iterations, self._watch = iterations, watch
-        self._began_s = time.perf_counter()
-        self.returns: list[float] = []
-
-    def __call__(self, iteration: int, mean_return: float) -> None:
-        """Take in an iteration, counted from 1."""
-        self.returns.append(mean_return)
-        if iteration % max(1, self._iterations // _LINES) == 0 or iteration == self._iterations:
-            left_s = (time.perf_counter() - self._began_s) / iteration * (self._iterations - iteration)
-            self._watch.epoch(EpochReport(iteration, self._iterations, {"return": mean_return}, left_s))
 
 
 def _train(agent: str, plan: StationTrainingPlan, watch: TrainingWatch) -> Path:
@@ -136,7 +118,7 @@ def _tuned(
     settings = PPO() if agent == "calc" else DEFAULT
     if plan.episodes is not None:
         settings = dataclasses.replace(settings, iterations=plan.episodes)
-    progress = _Progress(settings.iterations, watch)
+    progress = LearningCurve("return", settings.iterations, watch)
     train = train_calc if agent == "calc" else train_sca
     policy = train(
         draw,
@@ -146,7 +128,7 @@ def _tuned(
         start_h=plan.scenario.station.start_h,
         watch=progress,
     )
-    return _saving(policy), {"hyperparameters": dataclasses.asdict(settings), "returns": progress.returns}
+    return _saving(policy), {"hyperparameters": dataclasses.asdict(settings), "returns": progress.values}
 
 
 def _paper(
@@ -159,7 +141,7 @@ def _paper(
     )
 
     settings = A2C() if plan.episodes is None else A2C(iterations=plan.episodes)
-    progress = _Progress(settings.iterations, watch)
+    progress = LearningCurve("return", settings.iterations, watch)
     train = train_literal_calc if agent == "calc" else train_literal_sca
     policy = train(
         draw,
@@ -169,7 +151,7 @@ def _paper(
         start_h=plan.scenario.station.start_h,
         watch=progress,
     )
-    return _saving(policy), {"hyperparameters": dataclasses.asdict(settings), "returns": progress.returns}
+    return _saving(policy), {"hyperparameters": dataclasses.asdict(settings), "returns": progress.values}
 
 
 def _aem(
