@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cosim.charging.droop import station_caps_kw
+from cosim.grid.profile_series import DAY_S
+from cosim.grid_log import base_cost_pu
 from cosim.runner import make_recommender
 from cosim.simulation import Simulation
-from cosim.traffic.demand import vehicle_counts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cosim.scenario import Scenario
+    from cosim.traffic.demand import Demand
+
+#: As many vehicles are named.
+_NAMED = 3
 
 
 def facts(scenario: Scenario, source: str | None = None) -> list[tuple[str, str]]:
@@ -25,10 +32,11 @@ def facts(scenario: Scenario, source: str | None = None) -> list[tuple[str, str]
     """
     make_recommender(scenario)
     with Simulation(scenario, source=source) as simulation:
-        simulation.prepare(scenario.simulation.seed)
+        _, demand = simulation.prepare(scenario.simulation.seed)
         network, feeder, flow = simulation.system.network, simulation.system.feeder, simulation.power_flow
         component = network.largest_component()
-        warmup, control, evs = vehicle_counts(scenario)
+        warmup = int((demand.depart_s < scenario.begin_of_control_s).sum())
+        control, evs = len(demand) - warmup, int(demand.is_ev.sum())
         base = flow.branch_results(flow.no_load)
         lowest_pu, row = flow.no_load.minimum()
         row_of = {int(number): place for place, number in enumerate(flow.bus_numbers)}
@@ -52,6 +60,10 @@ def facts(scenario: Scenario, source: str | None = None) -> list[tuple[str, str]
                     "station"
                 ),
             ),
+            *_clock_facts(scenario),
+            *_route_facts(scenario, demand),
+            *_config_facts(simulation),
+            *_reach_facts(simulation, demand),
             (
                 "feeder",
                 (
@@ -61,14 +73,17 @@ def facts(scenario: Scenario, source: str | None = None) -> list[tuple[str, str]
                 ),
             ),
             ("power flow", flow.engine + (f" ({flow.engine_note})" if flow.engine_note else "")),
-            ("CVV floor", f"{evs * flow.no_load.deviation_pu():.2f} pu over {evs} decisions, without any charging"),
+            *_varying(simulation),
+            ("CVV floor", f"{evs * base_cost_pu(scenario, flow):.2f} pu over {evs} decisions, without any charging"),
             ("droop", f"cap at base load {cap} kW per charger" if scenario.droop.enabled else "off"),
             ("recommender", scenario.recommender.name),
         ]
         connected = set(component.tolist())
-        for station in simulation.system.stations:
+        notes = simulation.system.place_notes or ("",) * len(simulation.system.stations)
+        for station, place_note in zip(simulation.system.stations, notes, strict=True):
             control_name = scenario.controller[station.id].name if station.id in scenario.controller else "uncontrolled"
-            note = "" if station.edge in connected else "; NOT on the largest component: some vehicles cannot reach it"
+            note = f"; {place_note}" if place_note else ""
+            note += "" if station.edge in connected else "; NOT on the largest component: some vehicles cannot reach it"
             result.append(
                 (
                     f"station {station.id}",
@@ -79,3 +94,95 @@ def facts(scenario: Scenario, source: str | None = None) -> list[tuple[str, str]
                 )
             )
         return result
+
+
+def _clock_facts(scenario: Scenario) -> list[tuple[str, str]]:
+    """Say when the run begins, if that is not second 0."""
+    begin_s = scenario.simulation.begin_s
+    if not begin_s:
+        return []
+    start_s, end_s = scenario.begin_of_control_s, scenario.end_of_control_s
+    return [("clock", f"begins at {begin_s} s ({_clock(begin_s)}); control period from {start_s} s to {end_s} s")]
+
+
+def _route_facts(scenario: Scenario, demand: Demand) -> list[tuple[str, str]]:
+    """Say what becomes of the vehicles of route files."""
+    notes = demand.notes
+    if notes is None:
+        return []
+    unused = "; vehicles_per_h is not used" if "vehicles_per_h" in scenario.demand.model_fields_set else ""
+    facts = [("route files", f"{notes.cars} cars of the control period may become EVs{unused}")]
+    left_out = [
+        (notes.before_begin, "depart before the run"),
+        (notes.after_control, "depart after the control period"),
+        (len(notes.unconnected), f"have no way ({_some(notes.unconnected)})"),
+    ]
+    said = [f"{count} vehicles {why}" for count, why in left_out if count]
+    said += [f"{notes.flows_cut} flows would go on after the control period"] * bool(notes.flows_cut)
+    if said:
+        facts.append(("left out", "; ".join(said)))
+    if notes.waiting:
+        facts.append(("not in tables", f"{notes.waiting} vehicles that depart when somebody boards; SUMO drives them"))
+    return facts
+
+
+def _config_facts(simulation: Simulation) -> list[tuple[str, str]]:
+    """Say which options of a ``.sumocfg`` are taken over."""
+    given = simulation.system.sumo_input
+    result = []
+    for name, options in (("SUMO options", given.handed_on), ("not taken over", given.ignored)):
+        if options:
+            result.append((name, ", ".join(f"{option} = {value}" for option, value in options.items())))
+    return result
+
+
+def _reach_facts(simulation: Simulation, demand: Demand) -> list[tuple[str, str]]:
+    """Say which EVs cannot reach which stations, or cannot go on from there."""
+    evs = np.flatnonzero(demand.is_ev)
+    to_station, from_station = simulation.system.reachable
+    reached = to_station[:, demand.origin[evs]] & from_station[:, demand.destination[evs]]
+    lost = evs[~reached.any(axis=0)]
+    facts = []
+    if len(lost):
+        names = _some([demand.vehicle[i] for i in lost])
+        facts.append(("no station", f"{len(lost)} EVs can reach none and drive straight on ({names})"))
+    for station, row in zip(simulation.system.stations, reached, strict=True):
+        missing = [demand.vehicle[i] for i in evs[~row]]
+        if len(missing) > len(lost):
+            sentence = f"{len(missing)} of {len(evs)} EVs cannot drive there and on ({_some(missing)}): masked for them"
+            facts.append((f"beyond {station.id}", sentence))
+    return facts
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first few."""
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+
+
+def _varying(simulation: Simulation) -> list[tuple[str, str]]:
+    """Say how the base load goes through the first day, if it varies."""
+    flow = simulation.power_flow
+    if flow.base is None:
+        return []
+    load_kw = simulation.system.base_load().load_kw
+    first = simulation.scenario.simulation.begin_s // DAY_S * DAY_S
+    times_s = range(first, first + DAY_S, flow.base.step_s)
+    lowest = [flow.no_load_at(time_s).minimum()[0] for time_s in times_s]
+    day_kw = [float(load_kw[time_s // flow.base.step_s]) for time_s in times_s]
+    least, most, deepest = (
+        values.index(pick(values)) for values, pick in ((day_kw, min), (day_kw, max), (lowest, min))
+    )
+    return [
+        (
+            "base load",
+            (
+                f"in steps of {flow.base.step_s / 60:g} min, less generation: {day_kw[least]:.0f} kW at "
+                f"{_clock(times_s[least])} to {day_kw[most]:.0f} kW at {_clock(times_s[most])}; lowest voltage without "
+                f"charging {lowest[deepest]:.4f} pu at {_clock(times_s[deepest])}"
+            ),
+        )
+    ]
+
+
+def _clock(time_s: int) -> str:
+    return f"{time_s // 3600 % 24:02d}:{time_s // 60 % 60:02d}"

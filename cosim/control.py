@@ -65,7 +65,7 @@ class FleetInfo:
 
 
 class GridModel(Protocol):
-    """A question to the feeder: what would the voltage be."""
+    """A question to the feeder: what would the voltage be, now, beside the base load of this instant."""
 
     def mean_voltage_pu(self, power_kw: NDArray[np.float64]) -> float:
         """Solve one power flow.
@@ -99,6 +99,8 @@ class SystemInfo:
         How fast the droop controller takes power away (alpha of Eq. 14); 0 without droop.
     end_of_control_s : int
         When the last vehicle departs.
+    begin_s : int
+        When the run begins.
     """
 
     stations: tuple[StationInfo, ...]
@@ -106,6 +108,7 @@ class SystemInfo:
     grid: GridModel
     droop_slope_kw_per_pu: float
     end_of_control_s: int
+    begin_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

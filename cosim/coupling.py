@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,19 +14,26 @@ from cosim.errors import InputError
 from cosim.grid.checks import unsupplied_buses
 from cosim.grid.feeder import Feeder, feeder_faults, largest_load_buses, read_feeder
 from cosim.grid.powerflow import PowerFlow
+from cosim.grid.profile_plan import vary_base
+from cosim.grid.profiles import base_load
 from cosim.scenario import LARGEST_LOADS
 from cosim.traffic.files import STATION_STRIP_M
 from cosim.traffic.network import RoadNetwork, load_network
+from cosim.traffic.places import PlaceFinder
+from cosim.traffic.route_demand import RouteTraffic
+from cosim.traffic.sumo_input import SumoInput
+from cosim.traffic.sumo_routes import read_routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from cosim.grid.profiles import VaryingBase
+    from cosim.price import StepLoad
     from cosim.scenario import Scenario, StationTable
-
-#: Cars need this much road before the strip to slow down to it.
-_APPROACH_M = 20.0
+    from cosim.sumo_files import ChargingStationElement
+    from cosim.traffic.places import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +44,26 @@ class CoupledSystem:
     feeder: Feeder
     stations: tuple[StationInfo, ...]
     power_flow: PowerFlow
+    #: ``base_load_scale`` of the scenario.
+    load_scale: float
     #: Shortest distance from the beginning of each edge to each station, and from each station to the end of each
     #: edge, shape (n_stations, n_edges), metres; ``inf`` where there is no way.
     distance_to_m: NDArray[np.float64]
     distance_from_m: NDArray[np.float64]
+    #: Files of the user's for SUMO beside the network, and the vehicles in them.
+    sumo_input: SumoInput = field(default_factory=SumoInput)
+    routes: RouteTraffic | None = None
+    #: How the place of each station was found, where that needs saying.
+    place_notes: tuple[str, ...] = ()
 
     @property
     def reachable(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether each station can be reached from each edge, and each edge from each station."""
         return np.isfinite(self.distance_to_m), np.isfinite(self.distance_from_m)
+
+    def base_load(self, bus: int | None = None) -> StepLoad:
+        """Return the base load to come at a bus, or of the whole feeder; see :func:`cosim.grid.profiles.base_load`."""
+        return base_load(self.feeder, self.power_flow.base, self.load_scale, bus)
 
 
 def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
@@ -67,6 +85,7 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
     faults: list[str] = []
     network: RoadNetwork | None = None
     feeder: Feeder | None = None
+    base: VaryingBase | None = None
     usable = False
     try:
         network = load_network(
@@ -79,19 +98,29 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
         faulty = feeder_faults(feeder, f"{label}: [grid]")
         faults.extend(faulty)
         usable = not faulty
+        if usable:
+            feeder, base = vary_base(
+                scenario.profile,
+                feeder,
+                end_s=scenario.simulation.begin_s + scenario.simulation.time_limit_s,
+                label=label,
+            )
     except InputError as error:
         faults.extend(error.faults)
     buses = _station_buses(scenario, feeder, label, faults, usable=usable) if feeder is not None else {}
-    places = []
-    for station in scenario.station:
-        where = f"{label}: [[station]] '{station.id}'"
-        if network is not None:
+    sumo_input, elements, routes = _sumo_files(scenario, network, label, faults)
+    places, notes = [], []
+    if network is not None and sumo_input is not None:
+        finder = PlaceFinder(network, elements)
+        for station in scenario.station:
             try:
-                place = _place(station, network, where, buses.get(station.id, 0))
-                places.append(place)
+                place = finder.find(station, f"{label}: [[station]] '{station.id}'")
             except InputError as error:
                 faults.extend(error.faults)
-    if faults or network is None or feeder is None:
+                continue
+            places.append(_station(station, place, buses.get(station.id, 0)))
+            notes.append(place.note)
+    if faults or network is None or feeder is None or sumo_input is None:
         raise InputError(faults)
     distance_to_m, distance_from_m = path_costs_of_stations(network, places, network.length_m)
     try:
@@ -101,10 +130,55 @@ def couple(scenario: Scenario, source: str | None = None) -> CoupledSystem:
             base_load_scale=scenario.grid.base_load_scale,
             on_collapse=scenario.grid.on_collapse,
             collapse_voltage_pu=scenario.grid.collapse_voltage_pu,
+            base=base,
         )
     except InputError as error:
         raise InputError([f"{label}: [grid] base_load_scale: {fault}" for fault in error.faults]) from None
-    return CoupledSystem(network, feeder, tuple(places), power_flow, distance_to_m, distance_from_m)
+    _check_base(power_flow, label)
+    return CoupledSystem(
+        network,
+        feeder,
+        tuple(places),
+        power_flow,
+        scenario.grid.base_load_scale,
+        distance_to_m,
+        distance_from_m,
+        sumo_input=sumo_input,
+        routes=routes,
+        place_notes=tuple(notes),
+    )
+
+
+def _check_base(power_flow: PowerFlow, label: str) -> None:
+    """Refuse profiles with which the feeder has no solution when it draws most, or when it feeds back most."""
+    faults = []
+    for step in power_flow.extreme_steps():
+        time_s = step * power_flow.base.step_s if power_flow.base is not None else 0
+        if not power_flow.no_load_at(time_s).converged:
+            clock = f"{time_s // 3600 % 24:02d}:{time_s // 60 % 60:02d}"
+            faults.append(
+                f"{label}: [[profile]]: at {clock} the feeder has no power flow solution without any charging."
+            )
+    if faults:
+        raise InputError(faults)
+
+
+def _sumo_files(
+    scenario: Scenario, network: RoadNetwork | None, label: str, faults: list[str]
+) -> tuple[SumoInput | None, dict[str, ChargingStationElement], RouteTraffic | None]:
+    """Read what the scenario names for SUMO beside the network: which files, charging stations, vehicles."""
+    routes = None
+    elements: dict[str, ChargingStationElement] = {}
+    try:
+        given = SumoInput.of(scenario)
+        if any(station.charging_station is not None for station in scenario.station):
+            elements = given.charging_stations(scenario)
+        if given.route_files and network is not None:
+            routes = RouteTraffic(read_routes(given), network)
+    except InputError as error:
+        faults.extend(f"{label}: {fault}" for fault in error.faults)
+        return None, {}, None
+    return given, elements, routes
 
 
 def path_costs_of_stations(
@@ -181,27 +255,13 @@ def _station_buses(
     return buses
 
 
-def _place(station: StationTable, network: RoadNetwork, where: str, bus: int) -> StationInfo:
-    edge = network.edge_index(station.edge, where=f"{where} edge")
-    length_m = float(network.length_m[edge])
-    shortest_m = STATION_STRIP_M + 2 * _APPROACH_M
-    if length_m < shortest_m:
-        raise InputError(
-            f"{where} edge: '{station.edge}' is {length_m:.1f} m long; a station needs at least {shortest_m:.0f} m."
-        )
-    centre_m = length_m / 2 if station.position_m is None else station.position_m
-    first_m, last_m = _APPROACH_M + STATION_STRIP_M / 2, length_m - STATION_STRIP_M / 2
-    if not first_m <= centre_m <= last_m:
-        raise InputError(
-            f"{where} position_m: found {centre_m:g}; on edge '{station.edge}' (length {length_m:.1f} m) it must be "
-            f"from {first_m:g} to {last_m:g}."
-        )
+def _station(station: StationTable, place: Place, bus: int) -> StationInfo:
     return StationInfo(
         id=station.id,
-        edge=edge,
-        lane=network.car_lane[edge],
-        strip_start_m=round(centre_m - STATION_STRIP_M / 2, 2),
-        strip_end_m=round(centre_m + STATION_STRIP_M / 2, 2),
+        edge=place.edge,
+        lane=place.lane,
+        strip_start_m=round(place.centre_m - STATION_STRIP_M / 2, 2),
+        strip_end_m=round(place.centre_m + STATION_STRIP_M / 2, 2),
         bus=bus,
         chargers=station.chargers,
         max_power_kw=station.max_power_kw,

@@ -18,7 +18,7 @@ from cosim import plots, registry
 from cosim.comparison import Comparison, ComparisonFolder, FailedRun, run_row
 from cosim.coupling import CoupledSystem, couple
 from cosim.errors import CosimError, InputError, nearest_name
-from cosim.grid_log import decision_cost_pu
+from cosim.grid_log import base_cost_pu
 from cosim.many_runs import (
     EVALUATION_SEED_START,
     as_they_end,
@@ -39,8 +39,6 @@ __all__ = ["EVALUATION_SEED_START", "RunOutcome", "base_cost_pu", "compare", "ev
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
-
-    from cosim.grid.powerflow import PowerFlow
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,19 +159,6 @@ def compare(
     return comparison
 
 
-def base_cost_pu(scenario: Scenario, power_flow: PowerFlow) -> float:
-    """Return the cost of a decision when nobody charges, which no recommendation can avoid.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        Says which cost.
-    power_flow : PowerFlow
-        Of its feeder.
-    """
-    return decision_cost_pu(power_flow.no_load, power_flow, scenario)
-
-
 def _check(
     scenario: Scenario, names: tuple[str, ...], seeds: tuple[int, ...], reference: str | None
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -212,7 +197,8 @@ def _attempt(job: _Job) -> RunOutcome:
         return RunOutcome(job.recommender, job.seed, failure=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - a fault in a plug-in must not take the others' runs along
         return RunOutcome(job.recommender, job.seed, failure=reason_of(error))
-    row = run_row(job.recommender, job.seed, result, base_cost_pu(scenario, system.power_flow))
+    base_pu = base_cost_pu(scenario, system.power_flow, result.decisions["time_s"].tolist())
+    row = run_row(job.recommender, job.seed, result, base_pu)
     return RunOutcome(job.recommender, job.seed, row, result.stations, result.summary["versions"])
 
 

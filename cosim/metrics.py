@@ -152,8 +152,9 @@ def voltage_report(
     ----------
     buses : DataFrame
         ``buses.parquet``.
-    base_vm_pu : ndarray of float, shape (n_buses,)
-        Voltages without charging, in the order of the table's buses.
+    base_vm_pu : ndarray of float, shape (n_buses,) or (n_instants, n_buses)
+        Voltages without charging, in the order of the table's buses: at all times, or at each of its instants where
+        the base load varies.
     band_pu : (float, float)
         Lowest and highest voltage allowed.
     end_s : float
@@ -163,8 +164,8 @@ def voltage_report(
     -------
     dict
         ``lowest_pu, lowest_bus, lowest_time_s``; ``band_low_pu, band_high_pu``; ``base_buses_outside`` (without
-        charging), ``new_buses_outside`` (inside without charging, outside at some recorded instant) and
-        ``new_violation_bus_h`` (over these, bus-hours outside, each instant held until the next).
+        charging, at some instant), ``new_buses_outside`` (inside without charging, outside at some recorded instant)
+        and ``new_violation_bus_h`` (over these, bus-hours outside, each instant held until the next).
     """
     low_pu, high_pu = band_pu
     report: dict[str, float | int | None] = {
@@ -173,7 +174,7 @@ def voltage_report(
         "lowest_time_s": None,
         "band_low_pu": low_pu,
         "band_high_pu": high_pu,
-        "base_buses_outside": int(violations(base_vm_pu, low_pu, high_pu).sum()),
+        "base_buses_outside": int(violations(np.atleast_2d(base_vm_pu), low_pu, high_pu).any(axis=0).sum()),
         "new_buses_outside": 0,
         "new_violation_bus_h": 0.0,
     }
@@ -181,9 +182,9 @@ def voltage_report(
     if not np.isfinite(voltages).any():
         return report
     lowest = int(np.nanargmin(voltages))
-    instants_s = buses["time_s"].to_numpy().reshape(-1, len(base_vm_pu))[:, 0]
+    instants_s = buses["time_s"].to_numpy().reshape(-1, base_vm_pu.shape[-1])[:, 0]
     held_s = np.diff(np.append(instants_s, max(end_s, instants_s[-1])))
-    new = new_violations(voltages.reshape(-1, len(base_vm_pu)), base_vm_pu, low_pu, high_pu)
+    new = new_violations(voltages.reshape(-1, base_vm_pu.shape[-1]), base_vm_pu, low_pu, high_pu)
     return report | {
         "lowest_pu": float(voltages[lowest]),
         "lowest_bus": int(buses["bus"].iloc[lowest]),

@@ -13,7 +13,7 @@ from cosim.coupling import path_costs_via_stations
 from cosim.errors import PowerFlowError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -27,21 +27,32 @@ if TYPE_CHECKING:
 
 
 class _GridQuestion:
-    """Answers ``mean_voltage_pu`` without counting towards the run's own power flows."""
+    """Answers ``mean_voltage_pu`` for the present base load, without counting towards the run's own power flows."""
 
-    def __init__(self, power_flow: PowerFlow) -> None:
+    def __init__(self, power_flow: PowerFlow, clock: Callable[[], float] | None) -> None:
         self._power_flow = power_flow
+        self._clock = clock
 
     def mean_voltage_pu(self, power_kw: NDArray[np.float64]) -> float:
         """Solve one power flow; see ``GridModel``. A question may be about a collapse: then the answer is 0."""
         try:
-            return self._power_flow.solve(power_kw).mean_pu
+            return self._power_flow.solve(power_kw, None if self._clock is None else self._clock()).mean_pu
         except PowerFlowError:
             return 0.0
 
 
-def system_info(scenario: Scenario, system: CoupledSystem) -> SystemInfo:
-    """Collect what a recommender is told before the run."""
+def system_info(scenario: Scenario, system: CoupledSystem, clock: Callable[[], float] | None = None) -> SystemInfo:
+    """Collect what a recommender is told before the run.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Fleet and droop.
+    system : CoupledSystem
+        Stations and feeder.
+    clock : callable, optional
+        Tells the present instant of the run, which says what the base load is; needed where that varies.
+    """
     fleet = scenario.fleet
     return SystemInfo(
         stations=system.stations,
@@ -53,9 +64,10 @@ def system_info(scenario: Scenario, system: CoupledSystem) -> SystemInfo:
             mean_initial_soc=(fleet.initial_soc_min + fleet.initial_soc_max) / 2,
             max_power_kw=fleet.max_power_kw,
         ),
-        grid=_GridQuestion(system.power_flow),
+        grid=_GridQuestion(system.power_flow, clock),
         droop_slope_kw_per_pu=slope_kw_per_pu(scenario.droop),
         end_of_control_s=scenario.end_of_control_s,
+        begin_s=scenario.simulation.begin_s,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from cosim import registry
 from cosim.charging.site import Surroundings
 from cosim.errors import InputError
-from cosim.price import Price, StepLoad
+from cosim.price import Price
 from cosim.randomness import stream, sumo_seed
 from cosim.shielded import Shielded
 from cosim.traffic.demand import random_demand
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cosim.scenario import ControllerTable, Scenario
     from cosim.traffic.demand import Demand
     from cosim.traffic.network import RoadNetwork
+    from cosim.traffic.route_demand import RouteTraffic
 
 
 def make_controllers(
@@ -76,14 +77,22 @@ def _make_controller(table: ControllerTable, where: str) -> SiteController:
 def surroundings(scenario: Scenario, system: CoupledSystem) -> list[Surroundings]:
     """Return what each station finds at its bus: the base load that its controller reckons with, and the price."""
     price = Price(scenario.price.k0_per_kwh, scenario.price.k1_per_kwh_kw)
-    return [
-        Surroundings(StepLoad.constant(scenario.grid.base_load_scale * system.feeder.base_load_kw(station.bus)), price)
-        for station in system.stations
-    ]
+    return [Surroundings(system.base_load(station.bus), price) for station in system.stations]
 
 
-def draw_demand(scenario: Scenario, network: RoadNetwork, seed: int) -> Demand:
+def draw_demand(scenario: Scenario, network: RoadNetwork, seed: int, routes: RouteTraffic | None = None) -> Demand:
     """Draw the demand of a run from its seed.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Periods, rate and fleet.
+    network : RoadNetwork
+        The roads.
+    seed : int
+        Of the run.
+    routes : RouteTraffic, optional
+        The vehicles of route files, if the scenario takes them from there.
 
     Raises
     ------
@@ -92,6 +101,8 @@ def draw_demand(scenario: Scenario, network: RoadNetwork, seed: int) -> Demand:
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InputError(f"seed: found {seed!r}; it must be a whole number, at least 0.")
+    if routes is not None:
+        return routes.draw(scenario, stream(seed, "demand"))
     return random_demand(scenario, network, stream(seed, "demand"))
 
 
@@ -109,4 +120,6 @@ def traffic_options(
         rerouting_interval_s=simulation.rerouting_interval_s,
         teleport_s=simulation.teleport_s,
         checkpoints=checkpoints,
+        begin_s=simulation.begin_s,
+        write_trips=scenario.demand.trips == "routes",
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cosim import registry
 from cosim._version import __version__
 from cosim.errors import WriteError
+from cosim.grid_log import base_voltages_pu
 from cosim.metrics import voltage_report
 from cosim.randomness import stream
 from cosim.results import Result, RunFolder, make_metrics, make_tables
@@ -249,7 +250,7 @@ class _Run:
         end_s = simulation.end_s
         tables = make_tables(simulation.state, end_s, simulation.scenario.reward)
         grid = simulation.scenario.grid
-        base_vm_pu = simulation.power_flow.no_load.vm_pu
+        base_vm_pu = base_voltages_pu(simulation.power_flow, tables["stations"]["time_s"].drop_duplicates())
         voltage = voltage_report(tables["buses"], base_vm_pu, (grid.band_low_pu, grid.band_high_pu), end_s)
         sites = site_accounts(simulation.state.stations, tables["sessions"])
         summary = self._summary(make_metrics(tables, end_s), voltage, sites) | {"tables": list(tables)}
@@ -276,7 +277,7 @@ class _Run:
             "backend": simulation.backend,
             "complete": simulation.stop_reason != "not finished",
             "stop_reason": simulation.stop_reason,
-            "steps": int(simulation.end_s),
+            "steps": int(simulation.end_s) - scenario.simulation.begin_s,
             "wall_s": round(time.perf_counter() - self.began, 3),
             "power_flow_engine": simulation.power_flow.engine,
             "versions": _versions(),
@@ -294,12 +295,16 @@ def _resolved(simulation: Simulation) -> Scenario:
         station.model_copy(
             update={
                 "bus": places[station.id].bus,
+                # A point or a charging station becomes the lane that was found for it.
+                "lane": None if station.edge is not None else places[station.id].lane,
                 "position_m": (places[station.id].strip_start_m + places[station.id].strip_end_m) / 2,
+                **dict.fromkeys(("x_m", "y_m", "lon", "lat", "charging_station")),
             }
         )
         for station in simulation.scenario.station
     ]
-    return simulation.scenario.model_copy(update={"station": tuple(stations)})
+    network = simulation.scenario.network.model_copy(update={"stations_from": None})
+    return simulation.scenario.model_copy(update={"network": network, "station": tuple(stations)})
 
 
 def _versions() -> dict[str, str]:

@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationInfo,
     field_validator,
@@ -61,10 +62,48 @@ def _bus(value: object) -> int | str | None:
     raise ValueError(f"found {value!r}; a bus is given by its number or its name")
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+#: For what has a validator of ours: pydantic would look for its own tuple in the JSON list that it makes of ours.
+_AS_IT_IS = PlainSerializer(_same, return_type=Any)
+
+
+def _hourly(value: object) -> tuple[float, ...] | str | None:
+    if value is None or (isinstance(value, str) and value in HOURLY_SHAPES):
+        return value
+    if not isinstance(value, list | tuple) or len(value) != 24:
+        allowed = nearest_name(value if isinstance(value, str) else "", HOURLY_SHAPES)
+        raise ValueError(f"found {value!r}; {allowed}, or a list of 24 numbers")
+    if not all(isinstance(part, int | float) and not isinstance(part, bool) and 0 <= part < 1e9 for part in value):
+        raise ValueError(f"found {value!r}; each of the 24 must be a number, at least 0")
+    if not any(value):
+        raise ValueError("at least one of the 24 numbers must be above 0")
+    return tuple(float(part) for part in value)
+
+
+def _buses(value: object) -> tuple[int | str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not value or None in value:
+        raise ValueError(f"found {value!r}; a list of at least one bus is needed, each given by its number or its name")
+    return tuple(bus for bus in map(_bus, value) if bus is not None)
+
+
 #: Feeders of other packages, each with an example of what follows the colon.
 GRID_SOURCES = {"pandapower": "create_cigre_network_mv", "simbench": "1-MV-rural--0-sw"}
 #: What a station's ``bus`` may say instead of leaving it out.
 LARGEST_LOADS = "largest-loads"
+#: Departures in each hour of the day: into town in the morning, out of it in the afternoon, few at night. Our own.
+HOURLY_SHAPES = {
+    "commuter": (0.20, 0.12, 0.08, 0.08, 0.15, 0.50, 1.25, 2.00, 1.85, 1.25, 1.00, 1.05,
+                 1.15, 1.15, 1.20, 1.50, 1.95, 2.10, 1.70, 1.25, 0.90, 0.70, 0.50, 0.37),
+}  # fmt: skip
+#: Shipped shapes of ``[[profile]]`` for each of its kinds.
+PROFILE_SHAPES = {"load": ("residential", "commercial", "constant"), "pv": ("clear-sky",)}
+#: The shape that stands for all the profiles that came with a SimBench net.
+SIMBENCH_PROFILES = "simbench"
 
 
 class Table(BaseModel):
@@ -80,10 +119,14 @@ class SimulationTable(Table):
     ----------
     seed : int
         The one seed of everything random.
+    begin_s : int
+        SUMO's clock when the run begins; all times in the tables are SUMO's. A ``.sumocfg`` that says when it begins
+        gives the default.
     warmup_s, control_s : int
-        Duration of the warm-up (nobody asks for a station) and of the control period, seconds.
+        Duration of the warm-up (nobody asks for a station) and of the control period, seconds. With a ``.sumocfg`` that
+        has an end, the control period lasts until then by default.
     time_limit_s : int
-        The run ends here even if vehicles are still on their way; the summary then says so.
+        Counted from the beginning: the run ends here even if vehicles are still on their way; the summary then says so.
     record_interval_s : int
         Spacing of the recorded instants of stations, buses and lines.
     backend : {"libsumo", "traci"}
@@ -100,6 +143,7 @@ class SimulationTable(Table):
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
+    begin_s: Annotated[int, Field(ge=0)] = 0
     warmup_s: Annotated[int, Field(ge=0)] = 1200
     control_s: Annotated[int, Field(gt=0)] = 3600
     time_limit_s: Annotated[int, Field(gt=0)] = 43_200
@@ -134,25 +178,67 @@ class SourceTable(Table):
 
 
 class NetworkTable(SourceTable):
-    """``[network]``: the road network, a plug-in's name or a SUMO ``.net.xml`` / ``.net.xml.gz`` file."""
+    """``[network]``: the road network.
+
+    Attributes
+    ----------
+    name : str, optional
+        A plug-in.
+    file : str, optional
+        A SUMO ``.net.xml`` or ``.net.xml.gz``, or a ``.sumocfg``: then its network, additional files, begin and end,
+        and, unless ``[demand]`` says otherwise, its vehicles.
+    additional_files : list of str, optional
+        SUMO's additional files: vehicle types, bus stops, signal programs, ...; those of a ``.sumocfg`` if left out.
+        What detectors in them would write is not written.
+    stations_from : str, optional
+        An additional file, every ``<chargingStation>`` of which becomes a station.
+    """
 
     name: Annotated[str, _plugin_name("network")] | None = None
+    additional_files: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    stations_from: str | None = None
 
 
 class DemandTable(Table):
-    """``[demand]``: vehicles between random edges, departures uniform in the warm-up and in the control period.
+    """``[demand]``: vehicles between random edges, departures at random in the warm-up and in the control period.
 
     Attributes
     ----------
     vehicles_per_h : float
-        Departures per hour; the number in each period is fixed (rounded), the instants are random.
-    trips : {"any-edges", "od-table"}
-        ``any-edges``: from any edge to any other one. ``od-table``: between zones, in the proportions of the table of
-        origins and destinations that lies beside the network's file (see :class:`cosim.traffic.demand.OdTable`).
+        Departures per hour, on average over a day; the number in each period is fixed (rounded), the instants are
+        random.
+    hourly : str or list of float, optional
+        How departures are shared among the hours of the day, of which second 0 is midnight: ``commuter``, or 24
+        numbers whose proportions count. Without it they are uniform.
+    trips : {"any-edges", "od-table", "routes"}
+        ``any-edges``: from any edge to any other one. ``od-table``: between zones or edges, in the proportions of a
+        table of origins and destinations (see :class:`cosim.traffic.od_table.OdTable`). ``routes``: the vehicles of
+        SUMO route files; ``vehicles_per_h`` is then not used.
+    od_file : str, optional
+        The table of ``od-table``; without it the one that lies beside the network's file.
+    taz_file : str, optional
+        The zones of that table. Without it, and with ``od_file``, origins and destinations are edges.
+    route_files : list of str, optional
+        The files of ``routes``; those of a ``.sumocfg`` if left out.
     """
 
     vehicles_per_h: Annotated[float, Field(ge=0, le=1e6)] = 600.0
-    trips: Literal["any-edges", "od-table"] = "any-edges"
+    hourly: Annotated[tuple[float, ...] | str | None, PlainValidator(_hourly), _AS_IT_IS] = None
+    trips: Literal["any-edges", "od-table", "routes"] = "any-edges"
+    od_file: str | None = None
+    taz_file: str | None = None
+    route_files: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _files_are_used(self) -> DemandTable:
+        for key, trips in (("od_file", "od-table"), ("taz_file", "od-table"), ("route_files", "routes")):
+            if getattr(self, key) is not None and self.trips != trips:
+                raise ValueError(f"{key} is given, but trips = '{self.trips}' does not use it; did you mean '{trips}'?")
+        if self.trips == "routes" and self.hourly is not None:
+            raise ValueError(
+                "hourly is given, but trips = 'routes' does not use it: the files say when vehicles depart"
+            )
+        return self
 
 
 class FleetTable(Table):
@@ -254,6 +340,67 @@ class GridTable(SourceTable):
         return self
 
 
+class ProfileTable(Table):
+    """``[[profile]]``: how load or generation at some buses goes through the day; second 0 of a run is midnight.
+
+    Attributes
+    ----------
+    kind : {"load", "pv"}
+        Loads of the feeder, or static generators.
+    shape : str, optional
+        ``residential``, ``commercial`` or ``constant`` loads; ``clear-sky`` generation; ``simbench`` for every
+        profile that came with the feeder's net, of loads, generators and storages.
+    file : str, optional
+        Instead of a shape: a CSV table, see :func:`cosim.grid.profile_series.read_series`.
+    column : str, optional
+        Which column of the file; without it the columns are named after buses, or there is one only.
+    buses : list of int or str, optional
+        By number or name. Without it: all that no other profile of this kind names.
+    peak_kw : float, optional
+        Of ``pv``: a new generator with this power at each bus; without it the feeder's own are meant.
+    unit : {"share", "peak", "kw"}
+        What the file's numbers are: shares of the power that the feeder states; the same once divided by the largest
+        of the column; or kilowatts of each bus.
+    first_day : int
+        The day of the file, or of SimBench's year, with which the run begins, from 1.
+    """
+
+    kind: Literal["load", "pv"] = "load"
+    shape: str | None = None
+    file: str | None = None
+    column: str | None = None
+    buses: Annotated[tuple[int | str, ...] | None, PlainValidator(_buses), _AS_IT_IS] = None
+    peak_kw: Positive | None = None
+    unit: Literal["share", "peak", "kw"] = "share"
+    first_day: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ProfileTable:
+        shapes = PROFILE_SHAPES[self.kind]
+        # Not what is written in the file: in a resolved scenario everything is.
+        given = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        if (self.shape is None) == (self.file is None):
+            raise ValueError("give either shape (a shipped one) or file (a CSV table), one of the two")
+        if self.shape == SIMBENCH_PROFILES:
+            if superfluous := sorted(given - {"shape", "first_day"}):
+                raise ValueError(f"shape = 'simbench' is for the whole feeder: {superfluous[0]} must be left out")
+        elif self.shape is not None and self.shape not in shapes:
+            allowed = nearest_name(self.shape, (*shapes, SIMBENCH_PROFILES))
+            raise ValueError(f"kind '{self.kind}' has no shape '{self.shape}'; {allowed}")
+        elif self.shape is not None and (misplaced := sorted(given & {"column", "unit", "first_day"})):
+            raise ValueError(f"{misplaced[0]} belongs to a file; the shape '{self.shape}' has none")
+        if self.peak_kw is not None and (self.kind == "load" or self.unit == "kw"):
+            raise ValueError("peak_kw is for kind = 'pv' whose numbers are not kilowatts")
+        if self.buses is None and self.adds_generators:
+            raise ValueError("new generators need buses")
+        return self
+
+    @property
+    def adds_generators(self) -> bool:
+        """Whether it brings generators of its own instead of varying the feeder's."""
+        return self.kind == "pv" and (self.peak_kw is not None or self.unit == "kw")
+
+
 class DroopTable(Table):
     """``[droop]``: the voltage droop controller of every station (paper, Eq. 13-14).
 
@@ -291,14 +438,26 @@ class DroopTable(Table):
 class StationTable(Table):
     """``[[station]]``: one charging station, on an edge of the network and a bus of the feeder.
 
+    Its place is given in exactly one way: ``edge``, ``lane``, ``x_m`` and ``y_m``, ``lon`` and ``lat``, or
+    ``charging_station``.
+
     Attributes
     ----------
     id : str
         Its name in every table.
-    edge : str
-        The network's edge it stands beside.
+    edge : str, optional
+        The network's edge it stands beside: on the rightmost lane that cars may use.
+    lane : str, optional
+        The lane, such as ``main-street_1``.
     position_m : float, optional
-        Where along the edge; the middle if left out.
+        Where along the edge or lane; the middle if left out.
+    x_m, y_m : float, optional
+        A point in the network's coordinates; the station stands on the nearest edge that is long enough.
+    lon, lat : float, optional
+        The same in degrees (WGS 84), for a network with a geographic reference.
+    charging_station : str, optional
+        A ``<chargingStation>`` of ``[network] stations_from`` or of the additional files, whose place it takes over;
+        also its power, the places for vehicles along its length, and its ``totalPower``, unless they are given here.
     bus : int or str, optional
         The feeder's bus, by number or name. Stations without one, or with ``"largest-loads"``, get the buses with the
         largest base loads, the first station the largest.
@@ -311,12 +470,35 @@ class StationTable(Table):
     """
 
     id: Identifier
-    edge: str
+    edge: str | None = None
+    lane: str | None = None
     position_m: NotNegative | None = None
+    x_m: float | None = None
+    y_m: float | None = None
+    lon: Annotated[float, Field(ge=-180, le=180)] | None = None
+    lat: Annotated[float, Field(ge=-90, le=90)] | None = None
+    charging_station: str | None = None
     bus: Annotated[int | str | None, PlainValidator(_bus)] = None
     chargers: Annotated[int, Field(ge=1)] = 60
     max_power_kw: Positive = 50.0
     site_limit_kw: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> StationTable:
+        ways = ("edge", "lane", "x_m", "lon", "charging_station")
+        for one, other in (("x_m", "y_m"), ("lon", "lat")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"give both {one} and {other}, or neither")
+        given = [way for way in ways if getattr(self, way) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(
+                f"give its place in exactly one way: edge, lane, x_m and y_m, lon and lat, or charging_station; "
+                f"found {found}"
+            )
+        if self.position_m is not None and given[0] not in {"edge", "lane"}:
+            raise ValueError(f"position_m goes with edge or lane, not with {given[0]}")
+        return self
 
 
 class PriceTable(Table):
@@ -398,6 +580,7 @@ class Scenario(Table):
     demand: DemandTable = DemandTable()
     fleet: FleetTable = FleetTable()
     grid: GridTable
+    profile: Annotated[tuple[ProfileTable, ...], Field(strict=False)] = ()
     droop: DroopTable = DroopTable()
     price: PriceTable = PriceTable()
     station: Annotated[tuple[StationTable, ...], Field(strict=False, min_length=1)]
@@ -426,11 +609,18 @@ class Scenario(Table):
         return controllers
 
     @property
+    def begin_of_control_s(self) -> int:
+        """When the warm-up is over, on SUMO's clock."""
+        return self.simulation.begin_s + self.simulation.warmup_s
+
+    @property
     def end_of_control_s(self) -> int:
-        """When the control period ends; nobody departs later."""
-        return self.simulation.warmup_s + self.simulation.control_s
+        """When the control period ends, on SUMO's clock; nobody departs later."""
+        return self.begin_of_control_s + self.simulation.control_s
 
 
 def to_toml(scenario: Table) -> str:
     """Write a scenario with all defaults and overrides filled in."""
-    return tomli_w.dumps(scenario.model_dump(mode="python", exclude_none=True))
+    tables = scenario.model_dump(mode="python", exclude_none=True)
+    # What may be left out altogether: a run without profiles says nothing of them.
+    return tomli_w.dumps({name: table for name, table in tables.items() if table != ()})

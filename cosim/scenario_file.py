@@ -13,6 +13,7 @@ from cosim import registry
 from cosim.errors import InputError, nearest_name
 from cosim.scenario import Scenario, Table
 from cosim.station_scenario import StationScenario
+from cosim.sumo_scenario import take_over_stations, take_over_times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,15 @@ _NAMED_TABLES = ("network", "grid", "recommender")
 #: Tables that may name a file by ``name``'s rival ``file``.
 _FILE_TABLES = ("network", "grid")
 #: Tables with keys that name files or folders, relative to the scenario file.
-_PATHS = {"network": ("file",), "grid": ("file",), "arrivals": ("sessions", "run")}
+_PATHS = {
+    "network": ("file", "additional_files", "stations_from"),
+    "demand": ("od_file", "taz_file", "route_files"),
+    "grid": ("file",),
+    "profile": ("file",),
+    "arrivals": ("sessions", "run"),
+}
+#: What identifies the entry of a list of tables; where nothing does, its place counts.
+_LISTS = {"station": "id", "profile": None}
 
 
 def load_scenario(source: str | Path, **overrides: Any) -> Scenario:
@@ -136,17 +145,28 @@ def _resolved(
         if isinstance(data.get(table), str):
             data[table] = {"name": data[table]}
     _make_absolute(data, path.parent)
+    if kind is Scenario:
+        # Before the overrides, which may name these stations; what is wrong is told below.
+        take_over_stations(data)
     overridden = set()
     for key, value in overrides.items():
         overridden.add(_override(data, "simulation.seed" if key == "seed" else key, value, label))
     _make_absolute(data, Path.cwd())
+    faults = []
+    if kind is Scenario:
+        faults = [f"{label}: {fault}" for fault in dict.fromkeys([*take_over_times(data), *take_over_stations(data)])]
     try:
-        return kind.model_validate(data)
+        resolved = kind.model_validate(data)
     except ValidationError as error:
-        # A station with a fault of its own makes pydantic also report that too few stations are left.
+        # A station with a fault of its own makes pydantic also report that too few stations are left; and if they
+        # could not be taken over from a file, that is what is wrong.
         details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
-        faults = [_sentence(detail, label, overridden, data, kind) for detail in details]
+        details = [detail for detail in details if not faults or detail["loc"] != ("station",)]
+        faults += [_sentence(detail, label, overridden, data, kind) for detail in details]
         raise InputError(list(dict.fromkeys(faults))) from None
+    if faults:
+        raise InputError(faults)
+    return resolved
 
 
 def _locate(source: str | Path) -> Path:
@@ -178,12 +198,20 @@ def _read(path: Path, label: str) -> dict[str, Any]:
 
 def _make_absolute(data: dict[str, Any], folder: Path) -> None:
     for table, keys in _PATHS.items():
-        entry = data.get(table)
-        if not isinstance(entry, dict):
-            continue
-        for key in keys:
-            if isinstance(entry.get(key), str):
-                entry[key] = str((folder / Path(entry[key]).expanduser()).resolve())
+        found = data.get(table)
+        for entry in found if isinstance(found, list) else [found]:
+            for key in keys:
+                if not isinstance(entry, dict):
+                    continue
+                named = entry.get(key)
+                if isinstance(named, str):
+                    entry[key] = _absolute(named, folder)
+                elif isinstance(named, list):
+                    entry[key] = [_absolute(each, folder) if isinstance(each, str) else each for each in named]
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
 
 
 def _override(data: dict[str, Any], key: str, value: Any, label: str) -> str:
@@ -273,15 +301,15 @@ def _place(location: tuple[int | str, ...], data: Mapping[str, Any], root: type[
     if not location:
         return "the file"
     table, *rest = location
-    if table == "station" and not _is_table("station", root):
+    if table in _LISTS and not _is_table(str(table), root):
         if not rest:
-            return "[[station]]"
-        entries = data.get("station")
-        index = rest[0]
-        name = f"number {index}"
-        if isinstance(entries, list) and isinstance(index, int) and isinstance(entries[index], dict):
-            name = f"'{entries[index].get('id', f'number {index + 1}')}'"
-        return " ".join([f"[[station]] {name}", *(str(part) for part in rest[1:2])])
+            return f"[[{table}]]"
+        index, key, entries = rest[0], _LISTS[str(table)], data.get(str(table))
+        name = f"number {index + 1 if isinstance(index, int) else index}"
+        entry = entries[index] if isinstance(entries, list) and isinstance(index, int) else None
+        if key is not None and isinstance(entry, dict):
+            name = f"'{entry.get(key, name)}'"
+        return " ".join([f"[[{table}]] {name}", *(str(part) for part in rest[1:2])])
     if table == "controller" and rest:
         return " ".join([f"[controller.{rest[0]}]", *(str(part) for part in rest[1:2])])
     if not _is_table(str(table), root):

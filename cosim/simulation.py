@@ -9,7 +9,8 @@ Data flow of one instant ``t`` (whole seconds; between instants everything is ex
 
 The feedback is declared causal here and nowhere else: the cap of control interval k+1 follows from the voltage at the
 peak-load instant of interval k (the paper's Eq. 13 read literally would need the future). The cost of a decision is
-that of the peak-load instant between its request and the next one.
+that of the peak-load instant between its request and the next one. Where the base load varies, a peak is one of base
+and charging load together, and its power flow has the base of that instant.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from cosim.observation import Observation, system_info
 from cosim.preparation import draw_demand, make_controllers, surroundings, traffic_options
 from cosim.records import Records, TripLog
 from cosim.state import Checkpoint, LoopState
-from cosim.traffic.files import write_stations, write_trips
+from cosim.traffic.files import EV_TYPE, write_stations, write_trips
 from cosim.traffic.stepper import TrafficStepper
 
 if TYPE_CHECKING:
@@ -109,8 +110,10 @@ class Simulation:
         self._gui = gui
         self._checkpoints = checkpoints
         self._folder = tempfile.TemporaryDirectory(prefix="cosim-")
+        self._additional = tuple(str(path) for path in self.system.sumo_input.write_additional(Path(self._folder.name)))
         self._traffic: TrafficStepper | None = None
-        self._limit_s = simulation.time_limit_s
+        self._begin_s = simulation.begin_s
+        self._limit_s = simulation.begin_s + simulation.time_limit_s
         self._sumo_incidents = {"teleports": 0, "collisions": 0}
         self.stop_reason: StopReason = "not finished"
         self._stop_requested = False
@@ -151,6 +154,8 @@ class Simulation:
         write_stations(folder / "stations.add.xml", system.stations, capacity=len(self._evs), marked=self._gui)
         self.demand = demand
         self._vehicle_index = {vehicle: i for i, vehicle in enumerate(demand.vehicle)}
+        self._strangers = demand.route_file is not None or bool(self._additional)
+        self._vehicle_type = demand.vehicle_type or (EV_TYPE,) * len(demand)
         self._depart_s = [int(time_s) for time_s in demand.depart_s]
         self._destination = [int(edge) for edge in demand.destination]
         # What is declared, and how long it really takes.
@@ -165,6 +170,8 @@ class Simulation:
                 cap_kw=scenario.droop.max_power_kw,
                 surroundings=surroundings(scenario, system),
                 open_stay_factor=scenario.fleet.open_stay_factor,
+                base=None if self.power_flow.base is None else system.base_load(),
+                begin_s=float(self._begin_s),
             ),
             trips=TripLog(demand, scenario.fleet),
             records=Records(
@@ -178,7 +185,7 @@ class Simulation:
         )
         self._grid_log.bind(self.state.records, self.state.flows)
         self._begin_traffic()
-        return system_info(scenario, system)
+        return system_info(scenario, system, lambda: self.now_s)
 
     def prepare(self, seed: int) -> tuple[dict[int, SiteController], Demand]:
         """Make the controllers and draw the demand of a run, all that can still be wrong before SUMO starts.
@@ -188,7 +195,7 @@ class Simulation:
         InputError
             If a controller refuses its options, the seed is no seed, or no trip is possible on the network.
         """
-        demand = draw_demand(self.scenario, self.system.network, seed)
+        demand = draw_demand(self.scenario, self.system.network, seed, self.system.routes)
         return make_controllers(self.scenario, self.system.stations, self._source, seed), demand
 
     def _begin_traffic(self, state: Path | None = None) -> None:
@@ -200,6 +207,9 @@ class Simulation:
             by_event=self.by_event,
             gui=self._gui,
             checkpoints=self._checkpoints,
+        )
+        options = dataclasses.replace(
+            options, additional_files=self._additional, handed_on=tuple(self.system.sumo_input.handed_on.items())
         )
         if self._traffic is None:
             self._traffic = TrafficStepper(self.system.network, Path(self._folder.name), options)
@@ -239,8 +249,8 @@ class Simulation:
 
     def warm_up(self) -> None:
         """Run to the end of the warm-up, during which nobody asks for a station."""
-        self._due_s = min(self._due_s, self.scenario.simulation.warmup_s)
-        while self.now_s < self.scenario.simulation.warmup_s and not self._ended():
+        self._due_s = min(self._due_s, self.scenario.begin_of_control_s)
+        while self.now_s < self.scenario.begin_of_control_s and not self._ended():
             self._control()
             self._step()
 
@@ -262,10 +272,13 @@ class Simulation:
         interval_s = self.scenario.simulation.rerouting_interval_s
         if not self._checkpoints or self.by_event:
             raise CosimError("a checkpoint needs Simulation(..., checkpoints=True) and simulation.stepping = 'second'.")
-        if self.state.next_ev or self.now_s % interval_s:
+        if self.demand.route_file is not None:
+            raise CosimError("a run with vehicles of route files has no checkpoint: SUMO alone knows their ways.")
+        if self.state.next_ev or (self.now_s - self._begin_s) % interval_s:
             raise CosimError(
                 f"a checkpoint is exact only before the first EV departs, at a multiple of {interval_s} s "
-                f"(simulation.rerouting_interval_s); this is {self.now_s} s, {self.state.next_ev} EVs have departed."
+                f"(simulation.rerouting_interval_s) from the beginning; this is {self.now_s} s, {self.state.next_ev} "
+                "EVs have departed."
             )
         self._grid_log.settle()
         self.traffic.save_state(path)
@@ -343,7 +356,9 @@ class Simulation:
                 f"the recommender chose station {station!r} for vehicle {view.request.vehicle}; valid are the "
                 f"positions of {', '.join(valid)} among {len(self.system.stations)} stations."
             )
-        self.traffic.add_request(view.request.vehicle, view.request.edge, self.system.stations[station].edge, station)
+        self.traffic.add_request(
+            view.request.vehicle, view.request.edge, self.system.stations[station].edge, station, self._vehicle_type[i]
+        )
         state.records.decisions.append((view.request.time_s, view.request.vehicle, station))
         state.trips.station[i] = station
         state.trips.request_s[i] = float(view.request.time_s)
@@ -377,7 +392,7 @@ class Simulation:
                 self._close_decision()
                 return request
             # No station can be reached from here: counted, and the vehicle drives on uncharged.
-            self.traffic.add_trip(request.vehicle, request.edge, request.destination)
+            self.traffic.add_trip(request.vehicle, request.edge, request.destination, self._vehicle_type[i])
             state.unreachable += 1
             state.next_ev += 1
         return None
@@ -397,10 +412,12 @@ class Simulation:
         arrivals: list[Arrival] = []
         if happenings is not None:
             for vehicle in happenings.entered:
-                self._entered(vehicle)
+                if not self._is_stranger(vehicle):
+                    self._entered(vehicle)
             arrivals = [self._stationed(time_s, vehicle) for time_s, vehicle in happenings.stationed]
             for time_s, vehicle in happenings.arrived:
-                self._arrived(time_s, vehicle)
+                if not self._is_stranger(vehicle):
+                    self._arrived(time_s, vehicle)
         for _, _, session in state.stations.settle(until_s, arrivals):
             state.trips.note_visit(session)
             state.charged += not math.isnan(session.charged_s)
@@ -418,8 +435,8 @@ class Simulation:
         due_s = [math.ceil((now_s // period_s + 1) * period_s) for period_s in self._periods_s]
         if self.state.next_ev < len(self._evs):
             due_s.append(self._depart_s[self._evs[self.state.next_ev]])
-        if now_s < self.scenario.simulation.warmup_s:
-            due_s.append(self.scenario.simulation.warmup_s)
+        if now_s < self.scenario.begin_of_control_s:
+            due_s.append(self.scenario.begin_of_control_s)
         return min(*due_s, self._limit_s)
 
     def _chunk_end_s(self) -> int:
@@ -434,9 +451,19 @@ class Simulation:
 
     # ---- what happens to a vehicle
 
+    def _written_by_sumo(self, i: int) -> bool:
+        """Return whether SUMO alone knows a vehicle's way: of route files, with stops and ends of its own."""
+        return self.demand.route_file is not None and not self.demand.is_ev[i]
+
+    def _is_stranger(self, vehicle: str) -> bool:
+        """Return whether a vehicle is in no table: calibrators of the user's files make some, taxis wait for calls."""
+        return self._strangers and vehicle not in self._vehicle_index
+
     def _entered(self, vehicle: str) -> None:
         """Note the length of the way ahead; unless it leads to a station, the vehicle keeps this route to its end."""
         i = self._vehicle_index[vehicle]
+        if self._written_by_sumo(i):
+            return
         if i not in self.state.heading_for and i not in self.state.missed:
             self.state.trips.distance_m[i] = self.traffic.route_m(vehicle, self._destination[i])
 
@@ -478,7 +505,7 @@ class Simulation:
         # of a teleport is not known.
         state.en_route[station] -= 1
         state.missed.add(i)
-        self.traffic.add_trip(vehicle, self.system.stations[station].edge, self._destination[i])
+        self.traffic.add_trip(vehicle, self.system.stations[station].edge, self._destination[i], self._vehicle_type[i])
 
     def _soc(self, i: int, driven_m: float) -> float:
         """Return a vehicle's state of charge after driving (paper, Eq. 7-8)."""
@@ -499,11 +526,11 @@ class Simulation:
             return
         self._due_s = self._next_due_s()
         state.stations.run_controllers(now_s)
-        if now_s and now_s % self.scenario.droop.control_interval_s == 0:
-            solution = self._grid_log.solve(state.stations.take_peak("interval", now_s))
+        if now_s > self._begin_s and now_s % self.scenario.droop.control_interval_s == 0:
+            solution = self._grid_log.solve(*state.stations.take_peak("interval", now_s))
             caps_kw = station_caps_kw(solution.vm_pu, self._station_rows, self.scenario.droop)
             state.stations.set_caps(caps_kw, now_s)
-        if now_s % self.scenario.simulation.record_interval_s == 0:
+        if now_s % self.scenario.simulation.record_interval_s == 0 or now_s == self._begin_s:
             self._record()
 
     def _record(self) -> None:
@@ -516,7 +543,7 @@ class Simulation:
             "cap_kw": stations.caps_kw,
         }
         records.add_instant(self.now_s, present, self.traffic.vehicles_on_edges())
-        self._grid_log.add_instant(stations.load_kw)
+        self._grid_log.add_instant(stations.load_kw, self.now_s)
         if self.on_record is not None:
             self.on_record()
 
@@ -536,17 +563,19 @@ class Simulation:
 
     def _close_decision(self) -> None:
         """End the decision step that is open, if one is: its cost is that of its peak load (paper, Eq. 27)."""
-        peak_kw = self.state.stations.take_peak("decision", self.now_s)
+        peak = self.state.stations.take_peak("decision", self.now_s)
         if self._grid_log.decisions < len(self.state.records.decisions):
-            self._grid_log.add_decision(peak_kw)
+            self._grid_log.add_decision(*peak)
 
     def _finish(self) -> None:
         self._close_decision()
         self.settle_records()
         self._sumo_incidents = self.traffic.incidents()
-        if self.by_event:
-            self.traffic.close()
+        if self.by_event or self.demand.route_file is not None:
+            self.traffic.finish()
             for vehicle, (time_s, distance_m) in self.traffic.exact_arrivals().items():
+                if self._is_stranger(vehicle):
+                    continue
                 i = self._vehicle_index[vehicle]
                 self.state.trips.arrive_s[i] = float(time_s)
                 if math.isnan(self.state.trips.distance_m[i]) and i not in self.state.missed:

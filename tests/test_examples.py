@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import importlib
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import cosim
 from cosim.errors import InputError
 from cosim.results import Result
+from cosim.traffic.install import run_program
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 #: Four minutes of control: 40 vehicles.
@@ -52,6 +54,22 @@ def test_sites_show_what_they_promise() -> None:
     # The trained policies were made for these stations: they decide, and not OA in their place.
     for name in ("CS1", "CS4"):
         assert sum(sites[name]["notes"].values()) < 0.2 * len(result.sessions)
+
+
+def test_a_sumo_configuration_of_ones_own(tmp_path: Path) -> None:
+    """More of it in tests/traffic/test_own_network.py; here that it runs, and that its network is what it says."""
+    folder = EXAMPLES / "own_network"
+    result = cosim.run(cosim.load_scenario(folder / "scenario.toml", **{"simulation.control_s": 300}))
+    assert result.counts["arrived"] == result.counts["vehicles"] > 90
+    assert set(result.decisions["station"]) == {"market", "park", "school", "town-hall"}
+    assert result.stations["time_s"].min() == 25_200
+    options = ["--proj.utm", "--crossings.guess", "--walkingareas", "--no-turnarounds.except-deadend"]
+    files = ["-n", str(folder / "town.nod.xml"), "-e", str(folder / "town.edg.xml"), "-o", str(tmp_path / "built.xml")]
+    run_program("netconvert", [*files, *options])
+    # All but the comment with date and command.
+    built = (tmp_path / "built.xml").read_text().partition("-->")[2].strip()
+    shipped = gzip.decompress((folder / "town.net.xml.gz").read_bytes()).decode()
+    assert shipped.partition("<net ")[2].strip() == built.partition("<net ")[2].strip()
 
 
 def test_policies_are_trained_on_runs_of_ones_own(tmp_path: Path) -> None:

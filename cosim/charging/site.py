@@ -62,6 +62,8 @@ class ChargingSite:
         How long a driver who does not park expects to stay, in terms of the time at the power allowed on plugging in.
     cap_kw : float
         Droop cap of the first control interval.
+    begin_s : float
+        When the run begins.
 
     Attributes
     ----------
@@ -88,6 +90,7 @@ class ChargingSite:
         efficiency: float,
         open_stay_factor: float,
         cap_kw: float,
+        begin_s: float = 0.0,
     ) -> None:
         self.info = info
         self.controller = controller
@@ -99,11 +102,11 @@ class ChargingSite:
         self._efficiency = efficiency
         self._open_stay_factor = open_stay_factor
         self._free = list(range(info.chargers))  # a heap: the lowest number is taken first
-        self._since_s = 0.0
+        self._since_s = begin_s
         self._asked_s = -1.0
         self._offered_kwh = 0.0
         self._computes = controller if isinstance(controller, ComputingController) else None
-        self._computed_s = 0.0
+        self._computed_s = begin_s
         self._seen = self.view()
 
     def compute(self, time_s: float) -> None:

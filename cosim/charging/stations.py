@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cosim.control import SiteController, SiteView, StationInfo
+    from cosim.price import StepLoad
 
 #: In the place of a plan's number: not the end of a charging, but a declared departure. Larger than any of these, so
 #: that a vehicle charged at the very instant of its departure leaves charged.
@@ -65,10 +66,15 @@ class Arrival:
 
 @dataclass(slots=True)
 class PeakLoad:
-    """The largest total load held since the last :meth:`ChargingStations.take_peak`; ties go to the latest instant."""
+    """The largest total load held since the last :meth:`ChargingStations.take_peak`; ties go to the latest instant.
+
+    Where the feeder's base load varies the total is that of base and charging, and ``time_s`` is an instant at which
+    this base holds.
+    """
 
     total_kw: float = -math.inf
     power_kw: tuple[float, ...] = ()
+    time_s: float = 0.0
 
 
 class ChargingStations:
@@ -93,6 +99,10 @@ class ChargingStations:
         Base load and price at each station.
     open_stay_factor : float
         See ``[fleet]`` of the scenario.
+    base : StepLoad, optional
+        The feeder's base load where it varies: it decides which instant has the peak load.
+    begin_s : float
+        When the run begins.
 
     Attributes
     ----------
@@ -106,7 +116,7 @@ class ChargingStations:
         Station and session of every vehicle that ever came, in the order of coming.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - optional keywords, each with one meaning
         self,
         stations: Sequence[StationInfo],
         controllers: Mapping[int, SiteController],
@@ -116,8 +126,11 @@ class ChargingStations:
         cap_kw: float,
         surroundings: Sequence[Surroundings] | None = None,
         open_stay_factor: float = 1.2,
+        base: StepLoad | None = None,
+        begin_s: float = 0.0,
     ) -> None:
         count = len(stations)
+        self._base = base
         around = surroundings or [NOTHING_AROUND] * count
         self.sites = [
             ChargingSite(
@@ -127,13 +140,14 @@ class ChargingStations:
                 efficiency=efficiency,
                 open_stay_factor=open_stay_factor,
                 cap_kw=cap_kw,
+                begin_s=begin_s,
             )
             for m, info in enumerate(stations)
         ]
         self._efficiency = efficiency
         self._vehicle_max_power_kw = vehicle_max_power_kw
         self._ends: list[tuple[float, int, int, int, Session]] = []
-        self._clock_s = 0.0
+        self._clock_s = begin_s
         self._peaks: dict[Literal["decision", "interval"], PeakLoad] = {
             "decision": PeakLoad(),
             "interval": PeakLoad(),
@@ -233,13 +247,22 @@ class ChargingStations:
         """Hold the present load until ``time_s``: offer it to the peaks."""
         if time_s <= self._clock_s:
             return
-        total_kw = math.fsum(self.load_kw)
-        for peak in self._peaks.values():
-            if total_kw >= peak.total_kw:
-                peak.total_kw, peak.power_kw = total_kw, tuple(self.load_kw)
+        charging_kw = math.fsum(self.load_kw)
+        if self._base is None:
+            self._offer(charging_kw, self._clock_s)
+        else:
+            since_s = self._clock_s
+            while since_s < time_s:
+                self._offer(charging_kw + self._base.at(since_s), since_s)
+                since_s = self._base.next_change_s(since_s)
         self._clock_s = time_s
 
-    def take_peak(self, which: Literal["decision", "interval"], time_s: float) -> tuple[float, ...]:
+    def _offer(self, total_kw: float, time_s: float) -> None:
+        for peak in self._peaks.values():
+            if total_kw >= peak.total_kw:
+                peak.total_kw, peak.power_kw, peak.time_s = total_kw, tuple(self.load_kw), time_s
+
+    def take_peak(self, which: Literal["decision", "interval"], time_s: float) -> tuple[tuple[float, ...], float]:
         """Return the loads at the largest total load since the last call and before ``time_s``, and begin anew.
 
         A period without duration (two requests in one second) has the present load.
@@ -250,11 +273,18 @@ class ChargingStations:
             Whose period.
         time_s : float
             Now, the end of the period.
+
+        Returns
+        -------
+        power_kw : tuple of float, length n_stations
+            Load of each station.
+        time_s : float
+            An instant of that load.
         """
         self._pass_time(time_s)
         peak = self._peaks[which]
         self._peaks[which] = PeakLoad()
-        return peak.power_kw or tuple(self.load_kw)
+        return (peak.power_kw, peak.time_s) if peak.power_kw else (tuple(self.load_kw), time_s)
 
     # ---- queue and chargers
 

@@ -104,7 +104,7 @@ class ObservationEncoder:
         self._power_flow = system.power_flow
         self._count = len(stations)
         self._battery_kwh, self._target_soc = info.fleet.battery_kwh, info.fleet.target_soc
-        self._end_of_control_s = info.end_of_control_s
+        self._begin_s, self._duration_s = info.begin_s, info.end_of_control_s - info.begin_s
         self._estimates = StationEstimates(info)
         self._origin_xy, self._destination_xy = _trip_ends(network)
         self._density_per_vehicle = 1.0 / JAM_DENSITY_PER_KM
@@ -218,12 +218,12 @@ class ObservationEncoder:
         if block == "power":
             values = view.power_kw / self._rating_kw
         elif block == "voltage":
-            vm_pu = self._power_flow.solve(view.power_kw).vm_pu[self._live_buses]
+            vm_pu = self._power_flow.solve(view.power_kw, view.time_s).vm_pu[self._live_buses]
             values = (1.0 - np.minimum(vm_pu, _HIGHEST_PU)) / _DEVIATION_SCALE_PU
         elif block == "estimates":
             values = self._estimated(view, request)
         else:
-            values = np.array([min(view.time_s / self._end_of_control_s, 1.0)])
+            values = np.array([min((view.time_s - self._begin_s) / self._duration_s, 1.0)])
         return values
 
     def _estimated(self, view: Observation, request: Request | None) -> NDArray[np.float64]:

@@ -120,7 +120,7 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         loaded = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
         self.scenario = _with_options(loaded, reward=reward, cost=cost, backend=backend)
         self.system = couple(self.scenario)
-        info = system_info(self.scenario, self.system)
+        info = system_info(self.scenario, self.system, self._clock)
         self.encoder = ObservationEncoder(self.system, info, extra=extra_obs)
         self._estimates = StationEstimates(info)
         network = self.system.network
@@ -212,6 +212,10 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
         self._request = None
         if simulation is not None:
             simulation.close()
+
+    def _clock(self) -> float:
+        """Return the present instant of the episode."""
+        return 0.0 if self._simulation is None else float(self._simulation.now_s)
 
     # ---- for learners and wrappers
 

@@ -11,6 +11,8 @@ Nothing is imported here, because pandapower alone takes seconds: import the mod
   asks pandapower and SimBench for theirs, and :mod:`~cosim.grid.checks` says why a net cannot be used;
 - :mod:`cosim.grid.powerflow` solves it for given charging loads, as fast as a compiled engine allows
   (:mod:`~cosim.grid.engines`), and where no solution exists (:mod:`~cosim.grid.collapse`);
+- :mod:`cosim.grid.profiles` holds loads and generation that change over the day, :mod:`~cosim.grid.profile_plan` makes
+  them from a scenario, :mod:`~cosim.grid.profile_series` reads shapes and files;
 - :mod:`cosim.grid.branches` has line loading, losses and the supply of the external grid;
 - :mod:`cosim.grid.bands` tells which buses left their voltage band.
 """

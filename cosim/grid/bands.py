@@ -67,7 +67,7 @@ def new_violations(
     ----------
     vm_pu : NDArray, shape (..., n_bus)
         Voltages with charging.
-    base_vm_pu : NDArray, shape (n_bus,)
+    base_vm_pu : NDArray, shape (n_bus,) or (..., n_bus)
         Voltages without, such as ``PowerFlow.no_load.vm_pu``.
     low_pu, high_pu
         As for :func:`violations`.

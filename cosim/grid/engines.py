@@ -16,6 +16,7 @@ from pandapower.powerflow import LoadflowNotConverged
 from scipy.sparse import coo_array, triu
 
 from cosim.grid.equations import take_equations, tolerance_mva
+from cosim.grid.profiles import stated_mva
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pandapower import pandapowerNet
 
     from cosim.grid.equations import Equations
+    from cosim.grid.profiles import VaryingBase
+
+#: In the place of a step of the varying base: what the net itself states.
+STATED = -1
 
 # From a no-load start, Newton's method takes 3 or 4 iterations; more than 20 means that there is no solution.
 MAX_ITERATIONS = 20
@@ -32,8 +37,16 @@ MAX_ITERATIONS = 20
 class Engine(Protocol):
     """Something that solves a feeder for constant-power loads."""
 
-    def solve(self, power_mw: Sequence[float]) -> NDArray[np.complex128] | None:
-        """Return the node voltages, shape (n_node,), for the loads of the stations; None where none are found."""
+    def solve(self, power_mw: Sequence[float], step: int = STATED) -> NDArray[np.complex128] | None:
+        """Return the node voltages, shape (n_node,), for the loads of the stations; None where none are found.
+
+        Parameters
+        ----------
+        power_mw : sequence of float, shape (n_station,)
+            Load of each station.
+        step : int
+            Which base: a step of the varying one, or ``STATED``.
+        """
         ...
 
 
@@ -48,6 +61,8 @@ class Pandapower:
         Bus number of each station.
     base_load_scale : float
         Factor on the active and reactive power of every load that the net has.
+    base : VaryingBase, optional
+        How the powers of its elements vary.
 
     Attributes
     ----------
@@ -55,8 +70,21 @@ class Pandapower:
         The net's equations with all stations at zero; None if that has no solution.
     """
 
-    def __init__(self, net: pandapowerNet, station_buses: Sequence[int], base_load_scale: float) -> None:
+    def __init__(
+        self,
+        net: pandapowerNet,
+        station_buses: Sequence[int],
+        base_load_scale: float,
+        base: VaryingBase | None = None,
+    ) -> None:
         self.net = copy.deepcopy(net)
+        self._step = STATED
+        varying = {} if base is None else base.power_mva
+        self._index = {element: self.net[element].index for element in varying}
+        # The last row, at index STATED, is what the net states.
+        self._power_mva = {
+            element: np.vstack([power_mva, stated_mva(self.net[element])]) for element, power_mva in varying.items()
+        }
         self.net.load["scaling"] *= base_load_scale
         self._loads = [pp.create_load(self.net, bus, p_mw=0.0) for bus in station_buses]
         no_load = [0.0] * len(self._loads)
@@ -67,8 +95,17 @@ class Pandapower:
             if self.solve(no_load) is not None:
                 self.equations = take_equations(self.net)
 
-    def solve(self, power_mw: Sequence[float]) -> NDArray[np.complex128] | None:
+    def _take_base(self, step: int) -> None:
+        self._step = step
+        for element, power_mva in self._power_mva.items():
+            rows = self._index[element]
+            self.net[element].loc[rows, "p_mw"] = power_mva[step].real
+            self.net[element].loc[rows, "q_mvar"] = power_mva[step].imag
+
+    def solve(self, power_mw: Sequence[float], step: int = STATED) -> NDArray[np.complex128] | None:
         """See :class:`Engine`."""
+        if step != self._step:
+            self._take_base(step)
         self.net.load.loc[self._loads, "p_mw"] = list(power_mw)
         try:
             # Never with `recycle`: after one failure it goes on from the diverged voltages and calls that converged.
@@ -96,6 +133,8 @@ class Lightsim:
         What to solve; its solution is the start of every later one.
     station_nodes : sequence of int
         Node of each station.
+    change_pu : NDArray, shape (n_steps, n_node), complex, optional
+        What is drawn at each node in each step of a varying base, beyond what the net states.
 
     Raises
     ------
@@ -103,18 +142,37 @@ class Lightsim:
         If the matrix is none that branches and shunts can make.
     """
 
-    def __init__(self, equations: Equations, station_nodes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        equations: Equations,
+        station_nodes: Sequence[int],
+        change_pu: NDArray[np.complex128] | None = None,
+    ) -> None:
         from lightsim2grid.network import init_from_powermodels  # noqa: PLC0415 - without it, pandapower still serves
 
-        self._grid: Any = init_from_powermodels(_network(equations, station_nodes))
+        drawn = np.zeros((1, len(equations.voltage)), dtype=np.complex128) if change_pu is None else change_pu
+        base_nodes = np.flatnonzero((equations.injection != 0) | (drawn != 0).any(axis=0))
+        self._grid: Any = init_from_powermodels(_network(equations, station_nodes, base_nodes.tolist()))
+        self._step = STATED
+        self._base_mva: list[list[tuple[int, float, float]]] = []
+        if change_pu is not None:
+            # The last row, at index STATED, is what the net states.
+            drawn = np.vstack([drawn, np.zeros(drawn.shape[1])])[:, base_nodes] - equations.injection[base_nodes]
+            first = len(station_nodes)
+            self._base_mva = [
+                [(first + k, power.real, power.imag) for k, power in enumerate(row)]
+                for row in (drawn * equations.base_mva).tolist()
+            ]
         # Flows are computed here, for the instants that need them.
         self._grid.deactivate_result_computation()
         self._start = equations.voltage.copy()
         self._start.setflags(write=False)
         self._tolerance_mva = tolerance_mva(equations)
 
-    def solve(self, power_mw: Sequence[float]) -> NDArray[np.complex128] | None:
+    def solve(self, power_mw: Sequence[float], step: int = STATED) -> NDArray[np.complex128] | None:
         """See :class:`Engine`."""
+        if step != self._step:
+            self._take_base(step)
         change = self._grid.change_p_load
         for load, megawatt in enumerate(power_mw):
             change(load, megawatt)
@@ -125,8 +183,14 @@ class Lightsim:
         self._grid.prevent_cache_reuse()
         return None
 
+    def _take_base(self, step: int) -> None:
+        self._step = step
+        for load, megawatt, megavar in self._base_mva[step]:
+            self._grid.change_p_load(load, megawatt)
+            self._grid.change_q_load(load, megavar)
 
-def _network(equations: Equations, station_nodes: Sequence[int]) -> dict[str, Any]:
+
+def _network(equations: Equations, station_nodes: Sequence[int], base_nodes: Sequence[int]) -> dict[str, Any]:
     """Return the equations as a PowerModels network, the one input of lightsim2grid with two-sided branches."""
     base = equations.base_mva
     n_node = len(equations.voltage)
@@ -136,7 +200,7 @@ def _network(equations: Equations, station_nodes: Sequence[int]) -> dict[str, An
     kind[equations.slack] = 3
     # The stations first, so that station k is load k.
     loads = [(int(node), 0j) for node in station_nodes]
-    loads += [(node, -power * base) for node, power in enumerate(equations.injection.tolist()) if power]
+    loads += [(node, -complex(equations.injection[node]) * base) for node in base_nodes]
     return {
         "baseMVA": base,
         "bus": {str(node): {"bus_i": node, "bus_type": int(kind[node]), "base_kv": 1.0} for node in range(n_node)},

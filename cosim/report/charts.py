@@ -82,7 +82,21 @@ def chart(  # noqa: PLR0913 - optional keywords, each with one meaning
         "note": note,
         "fromZero": from_zero,
         "moves": moves,
+        "xS": 60.0,
     }
+
+
+def in_hours(drawn: dict[str, Any]) -> dict[str, Any]:
+    """Return a chart over minutes as one over hours, which a long run is easier to read by; others as they are."""
+    if not drawn["xLabel"].endswith("[min]") or not drawn.get("moves"):
+        return drawn
+
+    def hours(minutes: Sequence[float | None]) -> list[float | int | None]:
+        return short_list([np.nan if value is None else value / 60.0 for value in minutes])
+
+    lines = [line | {"x": hours(line["x"])} if "x" in line else line for line in drawn["lines"]]
+    label = drawn["xLabel"].replace("[min]", "[h]")
+    return drawn | {"x": hours(drawn["x"]), "lines": lines, "xLabel": label, "xS": 3600.0}
 
 
 def histogram(title: str, x_label: str, groups: dict[str, NDArray[np.float64]], *, bins: int = 24) -> dict[str, Any]:

@@ -163,15 +163,17 @@ class _Rows:
         return chain
 
     def _free_row(self, tap_row: int, start: int, end: int) -> int:
-        step = 1
-        while True:
-            for row in (tap_row + step, tap_row - step):
-                low, high = sorted((tap_row, row))
-                if self._is_free(row, start, end) and all(
-                    self._is_free(between, start, start) for between in range(low + 1, high)
-                ):
-                    return row
-            step += 1
+        # Beyond the farthest row all are free.
+        farthest = max(abs(row - tap_row) for row in self._taken) + 1
+        rows = [row for step in range(1, farthest + 1) for row in (tap_row + step, tap_row - step)]
+        free = [row for row in rows if self._is_free(row, start, end)]
+        clear = (row for row in free if self._is_clear(tap_row, row, start))
+        # Of a bus with many branches some must cross others.
+        return next(clear, free[0])
+
+    def _is_clear(self, tap_row: int, row: int, column: int) -> bool:
+        low, high = sorted((tap_row, row))
+        return all(self._is_free(between, column, column) for between in range(low + 1, high))
 
     def _is_free(self, row: int, start: int, end: int) -> bool:
         return all(end < first or start > last for first, last in self._taken.get(row, []))

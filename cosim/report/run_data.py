@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosim.grid.bands import new_violations, violations
+from cosim.grid_log import base_voltages_pu
 from cosim.price import Price
+from cosim.report.base_load import base_load_chart
 from cosim.report.charts import chart, histogram, series
 from cosim.report.oneline import draw_one_line
 from cosim.report.packing import pack_counts, pack_floats, short, short_list
@@ -117,6 +119,7 @@ def _feeder(result: Result, system: CoupledSystem, count: int, shown: slice) -> 
         "branches": [[branch.start, branch.end, branch.line, branch.kind] for branch in diagram.branches],
         "bandPu": [voltage["band_low_pu"], voltage["band_high_pu"]],
         "basePu": short_list(flow.no_load.vm_pu),
+        "baseVmPu": pack_floats(base_voltages_pu(flow, instants_s(result)[shown].tolist())) if flow.base else None,
         "vmPu": pack_floats(_grid(result.buses, "vm_pu", count)[shown]),
         "loadingPercent": pack_floats(_grid(result.lines, "loading_percent", count)[shown]),
         "lossKw": pack_floats(_grid(result.lines, "loss_kw", count)[shown]),
@@ -135,7 +138,7 @@ def run_charts(result: Result, base_vm_pu: NDArray[np.float64] | None) -> dict[s
     ----------
     result : Result
         A run with at least one recorded instant.
-    base_vm_pu : ndarray of float, shape (n_buses,), or None
+    base_vm_pu : ndarray of float, shape (n_buses,) or (n_instants, n_buses), or None
         Voltages without charging, if they are known.
     """
     time_s = instants_s(result)
@@ -170,14 +173,20 @@ def price_chart(result: Result, settings: Mapping[str, Any], system: CoupledSyst
         return None
     terms = settings["price"]
     price = Price(terms["k0_per_kwh"], terms["k1_per_kwh_kw"])
-    scale = settings["grid"].get("base_load_scale", 1.0)
     time_s = instants_s(result)
     power_kw = _grid(result.stations, "power_kw", len(time_s))
-    lines = [
-        series(station.id, price.at(scale * system.feeder.base_load_kw(station.bus) + power_kw[:, m]), colour=m)
-        for m, station in enumerate(system.stations)
-    ]
+    lines = []
+    for m, station in enumerate(system.stations):
+        base = system.base_load(station.bus)
+        base_kw = np.array([base.at(instant_s) for instant_s in time_s.tolist()])
+        lines.append(series(station.id, price.at(base_kw + power_kw[:, m]), colour=m))
     return chart("Price of energy at each station", "per kWh", lines, x=time_s / 60.0, moves=True)
+
+
+def load_chart(result: Result, system: CoupledSystem) -> dict[str, Any] | None:
+    """Return the base load of the feeder beside the charging load; None where it is constant."""
+    time_s = instants_s(result)
+    return base_load_chart(time_s, _grid(result.stations, "power_kw", len(time_s)).sum(axis=1), system)
 
 
 def kept_tables(result: Result) -> list[str]:
@@ -270,14 +279,14 @@ def _feeder_charts(
             "Voltages of all buses", "pu", envelope, x=minutes, limits=[("band", low_pu)], from_zero=False, moves=True
         )
     ]
-    if base_vm_pu is not None and len(base_vm_pu) == vm_pu.shape[1]:
+    if base_vm_pu is not None and base_vm_pu.shape[-1] == vm_pu.shape[1]:
         new = new_violations(vm_pu, base_vm_pu, low_pu, high_pu).sum(axis=1)
-        base = int(violations(base_vm_pu, low_pu, high_pu).sum())
+        base = np.broadcast_to(violations(base_vm_pu, low_pu, high_pu).sum(axis=-1), count)
         found.append(
             chart(
                 "Buses outside the band", "buses",
                 [series("because of charging", new, colour=1, mark="step"),
-                 series("without charging", np.full(count, base), colour=-1, mark="dashed")],
+                 series("without charging", base, colour=-1, mark="dashed")],
                 x=minutes, moves=True, note=f"Band: {low_pu:g} to {high_pu:g} pu.",
             )
         )  # fmt: skip

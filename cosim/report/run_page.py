@@ -5,10 +5,14 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cosim.grid_log import base_voltages_pu
 from cosim.metrics import UNITS
 from cosim.progress import LABELS, voltage_sentence, warnings_of
+from cosim.report.charts import in_hours
 from cosim.report.page import Sheet, cards, chart_places, command, frame_table, links, list_of, settings_table, table
-from cosim.report.run_data import instants_s, kept_tables, map_data, price_chart, run_charts
+from cosim.report.run_data import instants_s, kept_tables, load_chart, map_data, price_chart, run_charts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Of the tables that controllers keep, this many rows are on the page.
 _MOST_ROWS = 200
+#: Charts of longer runs have an axis of hours, s.
+_LONG_S = 6 * 3600
 _COUNTS = {
     "vehicles": "vehicles",
     "arrived": "arrived",
@@ -60,10 +66,14 @@ def run_sheet(
     """
     summary = result.summary
     recorded = len(instants_s(result)) > 0
-    charts = run_charts(result, None if system is None else system.power_flow.no_load.vm_pu) if recorded else {}
-    price = price_chart(result, settings, system) if recorded and system is not None else None
-    if price is not None:
-        charts["Stations"].append(price)
+    base_vm_pu = None if system is None else base_voltages_pu(system.power_flow, instants_s(result).tolist())
+    charts = run_charts(result, base_vm_pu) if recorded else {}
+    if recorded and system is not None:
+        more = {"Stations": price_chart(result, settings, system), "Feeder": load_chart(result, system)}
+        for heading, drawn in more.items():
+            charts[heading] += [drawn] if drawn is not None else []
+    if recorded and np.ptp(instants_s(result)) > _LONG_S:
+        charts = {heading: [in_hours(drawn) for drawn in group] for heading, group in charts.items()}
     stage = map_data(result, system) if recorded and system is not None else None
     warnings = warnings_of(summary)
     if not summary["complete"]:

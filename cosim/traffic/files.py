@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 #: Length of the strip beside the road where a station's vehicles leave it.
 STATION_STRIP_M = 20.0
-CAR_TYPE, EV_TYPE = "car", "ev"
+#: Names that no file of a user is likely to have.
+CAR_TYPE, EV_TYPE = "cosim-car", "cosim-ev"
 #: Okabe-Ito: colours that colour-blind people can tell apart.
 _COLOURS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "230,159,0", "86,180,233")
 _VIEW = """<viewsettings>
@@ -32,11 +33,17 @@ _VIEW = """<viewsettings>
 
 def parking_area(station: int) -> str:
     """Return the SUMO id of a station's parking area."""
-    return f"station{station}"
+    return f"cosim-station{station}"
 
 
 def write_trips(path: Path, demand: Demand, network: RoadNetwork) -> None:
-    """Write the vehicles without charging as SUMO trips; SUMO routes each of them when it departs."""
+    """Write the vehicles without charging as SUMO trips; SUMO routes each of them when it departs.
+
+    If the vehicles are those of route files, what is left of these is written.
+    """
+    if demand.route_file is not None:
+        path.write_text(demand.route_file, encoding="utf-8")
+        return
     edges = [quoteattr(edge) for edge in network.edges]
     lines = [
         f'<routes>\n<vType id="{CAR_TYPE}" vClass="passenger"/>\n',

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import xml.sax
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from cosim import registry
 from cosim.errors import InputError, nearest_name
+from cosim.sumo_files import is_config, read_config
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +43,7 @@ class RoadNetwork:
     length_m, speed_mps : ndarray of float, shape (n_edges,)
         Length as travelled and speed limit.
     lanes : ndarray of int, shape (n_edges,)
-        Number of lanes.
+        Number of lanes that cars may use.
     car_lane : tuple of str
         The rightmost lane of each edge that cars may use (lane 0 is often a sidewalk).
     start_node, end_node : tuple of str
@@ -50,6 +52,12 @@ class RoadNetwork:
         Junction id to ``(x, y)`` in metres.
     graph : csr_array, shape (n_edges, n_edges)
         Stored where a car may turn from the row's edge into the column's; the values are scratch space.
+    lane_edges : dict of str to int
+        Every lane that cars may use, and its edge's position.
+    lane_shapes_m : tuple of ndarray, shape (n_points, 2)
+        Line of each edge's ``car_lane``, in the network's coordinates.
+    closed_edges : dict of str to (float, float)
+        Edges that cars may not use (footpaths, bus roads, tracks), and a point of each in the middle.
     """
 
     name: str
@@ -63,6 +71,9 @@ class RoadNetwork:
     end_node: tuple[str, ...]
     node_xy_m: dict[str, tuple[float, float]]
     graph: csr_array
+    lane_edges: dict[str, int]
+    lane_shapes_m: tuple[NDArray[np.float64], ...]
+    closed_edges: dict[str, tuple[float, float]]
     _index: dict[str, int] = field(init=False)
     _backward: csr_array = field(init=False)
     _next_edges: dict[int, NDArray[np.int64]] = field(init=False)
@@ -85,9 +96,22 @@ class RoadNetwork:
             return self._index[edge]
         except KeyError:
             prefix = f"{where}: " if where else ""
+            if edge in self.closed_edges:
+                raise InputError(f"{prefix}edge '{edge}' of network '{self.name}' is closed to cars.") from None
+            inside = " (a name that begins with ':' is SUMO's for the inside of a junction)" * edge.startswith(":")
             raise InputError(
-                f"{prefix}unknown edge '{edge}' in network '{self.name}'; {nearest_name(edge, self.edges)}."
+                f"{prefix}unknown edge '{edge}'{inside} in network '{self.name}'; {nearest_name(edge, self.edges)}."
             ) from None
+
+    def find_edge(self, edge: str) -> int | None:
+        """Return an edge's position in :attr:`edges`, or None if cars have no such edge."""
+        return self._index.get(edge)
+
+    def reaches(self, origin: int, destination: int) -> bool:
+        """Return whether cars can drive from an edge to another one."""
+        if destination not in self._next_edges:
+            self._next_edges[destination] = self._ways_to(destination)
+        return origin == destination or bool(self._next_edges[destination][origin] >= 0)
 
     def largest_component(self) -> NDArray[np.int64]:
         """Return the edges of the largest set within which every edge reaches every other by legal turns."""
@@ -128,17 +152,21 @@ class RoadNetwork:
         """
         following = self._next_edges.get(destination)
         if following is None:
-            graph = self._backward
-            graph.data[:] = self.length_m[graph.indices]
-            _, predecessors = dijkstra(graph, indices=np.array([destination]), return_predecessors=True)
-            following = predecessors[0].astype(np.int64)
-            self._next_edges[destination] = following
+            following = self._next_edges[destination] = self._ways_to(destination)
         edges = [origin]
         while edges[-1] != destination:
             if following[edges[-1]] < 0:
                 raise ValueError(f"there is no way from {self.edges[origin]} to {self.edges[destination]}")
             edges.append(int(following[edges[-1]]))
         return edges
+
+    def _ways_to(self, destination: int) -> NDArray[np.int64]:
+        """Return for each edge which one follows it on the shortest way; negative where there is none."""
+        graph = self._backward
+        graph.data[:] = self.length_m[graph.indices]
+        _, predecessors = dijkstra(graph, indices=np.array([destination]), return_predecessors=True)
+        following: NDArray[np.int64] = predecessors[0].astype(np.int64)
+        return following
 
 
 def load_network(*, name: str | None, file: Path | None, where: str = "") -> RoadNetwork:
@@ -149,7 +177,7 @@ def load_network(*, name: str | None, file: Path | None, where: str = "") -> Roa
     name : str or None
         A network plug-in; its ``build()`` returns a ``.net.xml``.
     file : path or None
-        A ``.net.xml`` or ``.net.xml.gz`` of the user's.
+        A ``.net.xml`` or ``.net.xml.gz`` of the user's, or a ``.sumocfg`` that names one.
     where : str
         File and table for messages.
 
@@ -162,7 +190,7 @@ def load_network(*, name: str | None, file: Path | None, where: str = "") -> Roa
         return read_network(Path(registry.load("network", name, where=f"{where} name")()), name=name, where=where)
     if file is None:
         raise InputError(f"{where}: give a network's name or a file.")
-    path = file
+    path = read_config(file).net_file if is_config(file) else file
     return read_network(path, name=path.name.split(".net.xml")[0], where=f"{where} file")
 
 
@@ -174,14 +202,18 @@ def read_network(path: Path, *, name: str, where: str = "") -> RoadNetwork:
         raise InputError(f"{where}: the network file {path} does not exist.")
     try:
         net = sumolib.net.readNet(str(path), withFoes=False)
-    except (xml.sax.SAXException, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
+    except (xml.sax.SAXException, gzip.BadGzipFile, EOFError, UnicodeDecodeError, zlib.error) as error:
         detail = error.getMessage() if isinstance(error, xml.sax.SAXParseException) else error
         line = f", line {error.getLineNumber()}" if isinstance(error, xml.sax.SAXParseException) else ""
         raise InputError(f"{where}: {path} is not a readable SUMO network ({detail}{line}).") from None
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         what = f"attribute {error} is missing" if isinstance(error, KeyError) else error
         raise InputError(f"{where}: {path} is not a complete SUMO network ({what}).") from None
-    edges = [edge for edge in net.getEdges(withInternal=False) if edge.allows("passenger")]
+    every = net.getEdges(withInternal=False)
+    spaced = [edge.getID() for edge in every if any(letter.isspace() for letter in edge.getID())]
+    if spaced:
+        raise InputError(f"{where}: {path}: edge '{spaced[0]}': SUMO takes no name with a space in it.")
+    edges = [edge for edge in every if edge.allows("passenger")]
     if not edges:
         raise InputError(f"{where}: {path} holds no edge that cars may use; is it a SUMO .net.xml?")
     position = {edge.getID(): i for i, edge in enumerate(edges)}
@@ -193,16 +225,26 @@ def read_network(path: Path, *, name: str, where: str = "") -> RoadNetwork:
     ]
     rows, columns = (np.array(part, dtype=np.int32) for part in zip(*turns, strict=True)) if turns else ([], [])
     count = len(edges)
+    car_lanes = [[lane for lane in edge.getLanes() if lane.allows("passenger")] for edge in edges]
     return RoadNetwork(
         name=name,
         net_file=path,
         edges=tuple(position),
         length_m=np.array([edge.getLength() for edge in edges], dtype=np.float64),
         speed_mps=np.array([edge.getSpeed() for edge in edges], dtype=np.float64),
-        lanes=np.array([edge.getLaneNumber() for edge in edges], dtype=np.int64),
-        car_lane=tuple(next(lane.getID() for lane in edge.getLanes() if lane.allows("passenger")) for edge in edges),
+        lanes=np.array([len(lanes) for lanes in car_lanes], dtype=np.int64),
+        car_lane=tuple(lanes[0].getID() for lanes in car_lanes),
         start_node=tuple(edge.getFromNode().getID() for edge in edges),
         end_node=tuple(edge.getToNode().getID() for edge in edges),
         node_xy_m={node.getID(): tuple(node.getCoord()[:2]) for node in net.getNodes()},
         graph=csr_array((np.ones(len(turns)), (rows, columns)), shape=(count, count)),
+        lane_edges={lane.getID(): i for i, lanes in enumerate(car_lanes) for lane in lanes},
+        lane_shapes_m=tuple(np.array([point[:2] for point in lanes[0].getShape()]) for lanes in car_lanes),
+        closed_edges={edge.getID(): _middle(edge.getShape()) for edge in every if edge.getID() not in position},
     )
+
+
+def _middle(shape: list[tuple[float, ...]]) -> tuple[float, float]:
+    """Return the point of a line that is halfway in the list."""
+    x_m, y_m = shape[len(shape) // 2][:2]
+    return x_m, y_m

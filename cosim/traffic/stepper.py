@@ -50,6 +50,14 @@ class TrafficOptions:
     rerouting_interval_s: int
     teleport_s: float
     checkpoints: bool
+    #: SUMO's clock at the beginning.
+    begin_s: int = 0
+    #: Whether SUMO writes down every trip's end and length, for :meth:`TrafficStepper.exact_arrivals`.
+    write_trips: bool = False
+    #: Additional files beside the stations', already copied.
+    additional_files: tuple[str, ...] = ()
+    #: Further options of SUMO's.
+    handed_on: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -103,6 +111,10 @@ class TrafficStepper:
         self._failed = False
         #: Vehicles that SUMO is moving on by a teleport.
         self._teleporting: set[str] = set()
+        #: Vehicles that were sent to a station.
+        self._sent: set[str] = set()
+        #: Vehicles on each edge and travel times when SUMO was ended.
+        self._last: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
         self._binding = import_binding(options.backend)
         self._failures = self._failure_types()
 
@@ -116,7 +128,7 @@ class TrafficStepper:
     # ---- life cycle
 
     def start(self, state: Path | None = None) -> None:
-        """Begin at time 0, or from a saved state.
+        """Begin at the first second of the run, or from a saved state.
 
         Raises
         ------
@@ -125,6 +137,8 @@ class TrafficStepper:
         """
         arguments = self._arguments(state)
         self._teleporting.clear()
+        self._sent.clear()
+        self._last = None
         with self._explained("SUMO could not be started"):
             if self._api is not None:
                 self._api.load(arguments)
@@ -141,10 +155,11 @@ class TrafficStepper:
 
     def _arguments(self, state: Path | None) -> list[str]:
         options = self.options
-        arguments = {
+        arguments = {f"--{name}": value for name, value in options.handed_on}
+        arguments |= {
             "--net-file": str(self.network.net_file),
             "--route-files": str(self.folder / "trips.rou.xml"),
-            "--additional-files": str(self.folder / "stations.add.xml"),
+            "--additional-files": ",".join([*options.additional_files, str(self.folder / "stations.add.xml")]),
             "--seed": str(options.seed),
             "--routing-algorithm": options.routing,
             "--device.rerouting.probability": "1",
@@ -158,7 +173,9 @@ class TrafficStepper:
         if options.checkpoints:
             # Without its random numbers, and with rounded speeds, a saved state continues differently.
             arguments |= {"--save-state.rng": "true", "--save-state.precision": "17"}
-        if options.by_event:
+        if options.begin_s and state is None:
+            arguments["--begin"] = str(options.begin_s)
+        if options.by_event or options.write_trips:
             arguments["--tripinfo-output"] = str(self.folder / _TRIPINFO)
         if state is not None:
             arguments["--load-state"] = str(state)
@@ -269,6 +286,12 @@ class TrafficStepper:
                 self._process.wait()
             self._process = None
 
+    def finish(self) -> None:
+        """End the simulation, after which SUMO writes the trips; questions about the roads are still answered."""
+        with self._explained("SUMO could not be asked"):
+            self._last = self.vehicles_on_edges(), self.travel_times_s()
+        self.close()
+
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
         try:
@@ -323,7 +346,8 @@ class TrafficStepper:
                 if departed() or arrived() or stationed() or rejoined():
                     happenings = Happenings(
                         [*simulation.getDepartedIDList(), *simulation.getParkingEndingVehiclesIDList()],
-                        [self._stationed(v) for v in simulation.getParkingStartingVehiclesIDList()],
+                        # Vehicles of the user's may park elsewhere.
+                        [self._stationed(v) for v in simulation.getParkingStartingVehiclesIDList() if v in self._sent],
                         [(self._arrival_s(v), v) for v in simulation.getArrivedIDList()],
                     )
                     self._teleporting.update(started)
@@ -350,18 +374,21 @@ class TrafficStepper:
 
     # ---- commands and questions
 
-    def add_request(self, vehicle: str, origin: int, station_edge: int, station: int) -> None:
+    def add_request(
+        self, vehicle: str, origin: int, station_edge: int, station: int, vehicle_type: str = EV_TYPE
+    ) -> None:
         """Let a vehicle depart now and leave the road at a station."""
         with self._explained(f"SUMO refused vehicle {vehicle}"):
             route = self._route(origin, station_edge)
-            self._api.vehicle.add(vehicle, route, EV_TYPE, departLane="best", departSpeed="max")
+            self._api.vehicle.add(vehicle, route, vehicle_type, departLane="best", departSpeed="max")
+            self._sent.add(vehicle)
             self._api.vehicle.setStop(vehicle, parking_area(station), 0.0, 0, _FOREVER_S, _PARKING_STOP)
 
-    def add_trip(self, vehicle: str, origin: int, destination: int) -> None:
+    def add_trip(self, vehicle: str, origin: int, destination: int, vehicle_type: str = EV_TYPE) -> None:
         """Let a vehicle depart now and drive straight to its destination."""
         with self._explained(f"SUMO refused vehicle {vehicle}"):
             route = self._route(origin, destination)
-            self._api.vehicle.add(vehicle, route, EV_TYPE, departLane="best", departSpeed="max")
+            self._api.vehicle.add(vehicle, route, vehicle_type, departLane="best", departSpeed="max")
 
     def _route(self, origin: int, destination: int) -> str:
         """Name the shortest route by length; the vehicle's rerouting device replaces it by the quickest at departure.
@@ -402,11 +429,15 @@ class TrafficStepper:
 
     def vehicles_on_edges(self) -> NDArray[np.int64]:
         """Count the vehicles on each edge, shape (n_edges,)."""
+        if self._last is not None:
+            return self._last[0]
         count = self._api.edge.getLastStepVehicleNumber
         return np.array([count(edge) for edge in self.network.edges], dtype=np.int64)
 
     def travel_times_s(self) -> NDArray[np.float64]:
         """Return the current travel time of each edge, shape (n_edges,)."""
+        if self._last is not None:
+            return self._last[1]
         time = self._api.edge.getTraveltime
         return np.array([time(edge) for edge in self.network.edges], dtype=np.float64)
 
@@ -425,9 +456,10 @@ class TrafficStepper:
             self._api.simulation.saveState(str(path))
 
     def exact_arrivals(self) -> dict[str, tuple[int, float]]:
-        """Return arrival second and distance of each vehicle as SUMO wrote them; after ``close``.
+        """Return arrival second and distance of each vehicle as SUMO wrote them; after ``finish``.
 
-        Empty unless quiet seconds were crossed in one call, or if SUMO died before it could write them.
+        Empty unless quiet seconds were crossed in one call or ``write_trips`` is set, or if SUMO died before it could
+        write them.
         """
         path = self.folder / _TRIPINFO
         if not path.exists():

@@ -26,10 +26,13 @@ def make(
     site_limit_kw: float = math.inf,
     cap_kw: float = 50.0,
     stations: int = 1,
+    base: StepLoad | None = None,
 ) -> ChargingStations:
     infos = [StationInfo(f"S{m}", 0, "", 20.0, 40.0, 2, chargers, 50.0, site_limit_kw) for m in range(stations)]
     controllers = {0: controller} if controller is not None else {}
-    return ChargingStations(infos, controllers, efficiency=EFFICIENCY, vehicle_max_power_kw=50.0, cap_kw=cap_kw)
+    return ChargingStations(
+        infos, controllers, efficiency=EFFICIENCY, vehicle_max_power_kw=50.0, cap_kw=cap_kw, base=base
+    )
 
 
 def test_one_vehicle_alone_charges_at_the_full_rate() -> None:
@@ -76,10 +79,23 @@ def test_peak_load_counts_only_loads_that_last() -> None:
     stations = make(chargers=3)
     stations.settle(10.0, [Arrival(0.0, 0, 0, 9.0), Arrival(10.0, 1, 0, 9.0)])
     # The second vehicle came at 10 s: up to then one charger was in use.
-    assert stations.take_peak("decision", 10.0) == (50.0,)
-    assert stations.take_peak("decision", 10.0) == (100.0,), "a step without duration has the present load"
+    assert stations.take_peak("decision", 10.0)[0] == (50.0,)
+    assert stations.take_peak("decision", 10.0) == ((100.0,), 10.0), "a step without duration has the present load"
     stations.settle(20.0)
-    assert stations.take_peak("interval", 20.0) == (100.0,)
+    assert stations.take_peak("interval", 20.0)[0] == (100.0,)
+
+
+def test_peak_load_is_that_of_base_and_charging_together() -> None:
+    """Three steps of base load, 100, 300 and 120 kW; a vehicle charges from 15 s on, another from 25 s on."""
+    stations = make(chargers=3, base=StepLoad(np.array([100.0, 300.0, 120.0]), 10.0))
+    stations.settle(15.0, [Arrival(15.0, 0, 0, 9.0)])
+    assert stations.take_peak("decision", 15.0) == ((0.0,), 10.0), "the border between the steps counts"
+    assert stations.take_peak("decision", 15.0) == ((50.0,), 15.0)
+    stations.settle(25.0, [Arrival(25.0, 1, 0, 9.0)])
+    stations.settle(30.0)
+    assert stations.take_peak("decision", 30.0) == ((50.0,), 15.0), "350 kW, and not the 220 kW of more charging"
+    assert stations.take_peak("interval", 40.0) == ((50.0,), 15.0), "each period has a peak of its own"
+    assert stations.take_peak("interval", 50.0) == ((100.0,), 40.0)
 
 
 @settings(max_examples=60, deadline=None)

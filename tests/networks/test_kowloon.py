@@ -21,8 +21,9 @@ from cosim.grid.feeder import largest_load_buses
 from cosim.preparation import draw_demand
 from cosim.scenario import Scenario
 from cosim.simulation import Simulation
-from cosim.traffic.demand import Demand, OdTable
+from cosim.traffic.demand import Demand
 from cosim.traffic.network import load_network
+from cosim.traffic.od_table import OdTable
 from cosim_networks.kowloon.cache import cached
 from cosim_networks.kowloon.links import LinkGraph, legal_turns, split_to
 from cosim_networks.kowloon.roads import Roads, make_roads

@@ -15,9 +15,9 @@ from cosim.preparation import draw_demand
 from cosim.randomness import stream
 from cosim.scenario import Scenario
 from cosim.simulation import Simulation
-from cosim.traffic.demand import OdTable
 from cosim.traffic.netconvert import Edge, Node, cached_network
 from cosim.traffic.network import RoadNetwork, load_network
+from cosim.traffic.od_table import OdTable
 
 ZONES = """<additional>
   <taz id="west" edges="1_5 5_1 1_12"/>
@@ -104,12 +104,13 @@ def test_a_missing_file_is_named(town: Path, short_scenario: Scenario, ending: s
     with Simulation(scenario_of(town, short_scenario)) as simulation, pytest.raises(InputError) as caught:
         simulation.prepare(0)
     assert str(caught.value) == (
-        f"[demand] trips = 'od-table': network 'town' has no such table: {missing} does not exist."
+        f"[demand] trips = 'od-table': network 'town' has no such table: {missing} does not exist; "
+        f"give {'od_file' if ending == 'od.csv' else 'taz_file'}."
     )
 
 
 def test_a_kind_of_trips_that_does_not_exist() -> None:
-    with pytest.raises(InputError, match=r"\[demand\] trips .*: found 'od'; input should be 'any-edges' or 'od-table'"):
+    with pytest.raises(InputError, match=r"\[demand\] trips .*: found 'od'; input should be 'any-edges', 'od-table'"):
         cosim.load_scenario("nguyen-dupuis", **{"demand.trips": "od"})
 
 

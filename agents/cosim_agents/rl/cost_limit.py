@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cosim.experiment import base_cost_pu
+from cosim.grid_log import base_cost_pu
 from cosim.runner import run
 from cosim.traffic.demand import vehicle_counts
 from cosim_agents.rl.collecting import Problem, ProblemKey, problem, spread

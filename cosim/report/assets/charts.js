@@ -131,7 +131,7 @@ function drawLines(spec, width, player) {
   const whole = spec.lines.every((line) => line.y.every((value) => value === null || Number.isInteger(value)));
   if (high - low < 1 && (whole || high === low)) high = low + 1;
   const room = (high - low) * 0.06;
-  const axes = new Axes(width, spec.moves ? [0, player ? Math.max(xs[1], player.times.at(-1) / 60) : xs[1]] : xs,
+  const axes = new Axes(width, spec.moves ? [player ? player.times[0] / spec.xS : 0, player ? Math.max(xs[1], player.times.at(-1) / spec.xS) : xs[1]] : xs,
     [spec.fromZero && low >= 0 ? 0 : low - room, high + room], { xLabel: spec.xLabel, whole });
   for (const [name, value] of spec.limits) if (value >= axes.y0 && value <= axes.y1) axes.limit(name, value);
   for (const line of spec.lines) axes.root.append(...marks(line, line.x ?? spec.x, axes));
@@ -139,7 +139,7 @@ function drawLines(spec, width, player) {
   axes.root.append(cursor);
   hover(spec, axes, player);
   const update = spec.moves && player
-    ? () => cursor.setAttribute("d", `M${axes.x(player.time / 60).toFixed(1)},${PAD.top}V${axes.height - PAD.bottom}`)
+    ? () => cursor.setAttribute("d", `M${axes.x(player.time / spec.xS).toFixed(1)},${PAD.top}V${axes.height - PAD.bottom}`)
     : null;
   return { root: axes.root, update };
 }
@@ -184,7 +184,7 @@ function hover(spec, axes, player) {
   if (spec.moves && player) {
     axes.root.style.cursor = "pointer";
     axes.root.addEventListener("click", (event) => {
-      player.showTime(60 * axes.back(event.clientX - axes.root.getBoundingClientRect().left));
+      player.showTime(spec.xS * axes.back(event.clientX - axes.root.getBoundingClientRect().left));
     });
   }
 }

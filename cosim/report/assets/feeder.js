@@ -8,7 +8,9 @@ class FeederView {
     this.vm = unpack(feeder.vmPu);
     this.loading = unpack(feeder.loadingPercent);
     this.loss = unpack(feeder.lossKw);
-    const known = [...this.vm, ...feeder.basePu].filter((value) => value !== null && !Number.isNaN(value));
+    // Voltages without charging: the same at all times, or of each instant where the base load varies.
+    this.base = feeder.baseVmPu ? unpack(feeder.baseVmPu) : null;
+    const known = [...this.vm, ...(this.base ?? feeder.basePu)].filter((value) => value !== null && !Number.isNaN(value));
     this.low = Math.floor(known.reduce((a, b) => Math.min(a, b), 1) * 100) / 100;
     this.high = Math.ceil(known.reduce((a, b) => Math.max(a, b), 0) * 100) / 100;
     this.here = feeder.buses.map((bus) => this.stations.flatMap((station, m) => (station.bus === bus ? [m] : [])));
@@ -19,6 +21,10 @@ class FeederView {
 
   voltage(b, i = this.player.index) {
     return this.vm[i * this.count + b];
+  }
+
+  without(i = this.player.index) {
+    return this.base ? Array.from(this.base.subarray(i * this.count, (i + 1) * this.count)) : this.feeder.basePu;
   }
 
   build() {
@@ -132,7 +138,7 @@ class FeederView {
     const telling = name && name.toLowerCase().replace("bus", "").trim() !== String(this.feeder.buses[b]);
     const lines = [
       `Bus ${this.feeder.buses[b]}${telling ? ` (${name})` : ""}`,
-      Number.isNaN(vm) ? "no voltage" : `${vm.toFixed(4)} pu, without charging ${text(this.feeder.basePu[b], 4)} pu`,
+      Number.isNaN(vm) ? "no voltage" : `${vm.toFixed(4)} pu, without charging ${text(this.without()[b], 4)} pu`,
     ];
     for (const m of this.here[b]) lines.push(`${this.stations[m].id}: ${text(this.stations[m].power_kw[this.player.index], 1)} kW`);
     return lines;
@@ -159,7 +165,7 @@ class FeederView {
       xLabel: "branches from the substation", note: `Worst instant: ${clock(this.player.times[worst])}.`,
       columns: this.feeder.columns, parents: this.feeder.parents, buses: this.feeder.buses, low: this.feeder.bandPu[0],
       lines: [
-        { name: "without charging", colour: -1, mark: "dashed", values: () => this.feeder.basePu },
+        { name: "without charging", colour: -1, mark: "dashed", values: () => this.without() },
         { name: "worst instant", colour: 1, values: () => this.instant(worst) },
         { name: "now", colour: 0, values: () => this.instant(this.player.index) },
       ],

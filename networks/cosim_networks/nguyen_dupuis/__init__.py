@@ -10,6 +10,8 @@ from cosim.traffic.netconvert import Edge, Node, cached_network
 _FOLDER = Path(__file__).parent
 #: The shipped scenario: case A of the paper.
 SCENARIO = _FOLDER / "scenario.toml"
+#: The same system over 24 hours.
+SCENARIO_DAY = _FOLDER / "scenario_day.toml"
 
 #: Metres per unit of published free-flow time: the mean road is then 777 m long, 1.4 times the straight line between
 #: its ends on the 500 m grid, as city roads are (below 64 m the roads would be shorter than straight lines).
