@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``compare``, ``train``, ``report``, ``check`` and ``list``.
+"""The command line: ``run``, ``compare``, ``train``, ``import``, ``report``, ``check`` and ``list``.
 
 Exit status 0: done; 2: bad input, with one clear sentence for every fault; 1: anything else.
 """
@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from cosim import registry
 from cosim._version import __version__
 from cosim.errors import CosimError, InputError, InterruptedRunError
+from cosim.importing.commands import importers
 from cosim.interruption import watch_signals
 from cosim.options import Changes, free_folder, limit_or_auto, mismatch, names_of, run_folder, whole_number
 
@@ -36,6 +37,7 @@ app = cyclopts.App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
+app.command(importers)
 
 
 def run_command_line(arguments: list[str]) -> int:
