@@ -16,7 +16,7 @@ from cosim.grid.feeder import Feeder, feeder_faults, largest_load_buses, read_fe
 from cosim.grid.powerflow import PowerFlow
 from cosim.grid.profile_plan import vary_base
 from cosim.grid.profiles import base_load
-from cosim.scenario import LARGEST_LOADS
+from cosim.tables.stations import LARGEST_LOADS
 from cosim.traffic.files import STATION_STRIP_M
 from cosim.traffic.network import RoadNetwork, load_network
 from cosim.traffic.places import PlaceFinder
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from cosim.grid.profiles import VaryingBase
     from cosim.price import StepLoad
-    from cosim.scenario import Scenario, StationTable
+    from cosim.scenario import Scenario
     from cosim.sumo_files import ChargingStationElement
+    from cosim.tables.stations import StationTable
     from cosim.traffic.places import Place
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from cosim.scenario import RewardTable
+    from cosim.tables.stations import RewardTable
 
 #: Unit of each metric, for tables.
 UNITS = {

@@ -77,7 +77,7 @@ class Changes:
             settings = {key: value for key, value in settings.items() if key not in {"recommender", "recommender.name"}}
         found |= settings
         if self.grid is not None:
-            from cosim.scenario import GRID_SOURCES  # noqa: PLC0415 - not needed for --help
+            from cosim.tables.grid import GRID_SOURCES  # noqa: PLC0415 - not needed for --help
 
             # A shipped grid's name wins over a file of the same name, and so does one of a library's networks, in which
             # there may be a dot.

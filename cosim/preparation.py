@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from cosim.control import SiteController, StationInfo
     from cosim.coupling import CoupledSystem
-    from cosim.scenario import ControllerTable, Scenario
+    from cosim.scenario import Scenario
+    from cosim.tables.stations import ControllerTable
     from cosim.traffic.demand import Demand
     from cosim.traffic.network import RoadNetwork
     from cosim.traffic.route_demand import RouteTraffic

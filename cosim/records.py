@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cosim.charging.session import Session
     from cosim.grid.branches import BranchResults
     from cosim.grid.powerflow import PowerFlowSolution
-    from cosim.scenario import FleetTable
+    from cosim.tables.traffic import FleetTable
     from cosim.traffic.demand import Demand
 
 #: Columns of ``trips.parquet`` in their order; see the README for units and meaning.

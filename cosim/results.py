@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from cosim.scenario import RewardTable
     from cosim.state import LoopState
+    from cosim.tables.stations import RewardTable
 
 TABLES = ("trips", "stations", "buses", "lines", "edges", "decisions", "sessions")
 #: What the page is called that may lie beside the tables of a run or a comparison.

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from cosim import registry
 from cosim.errors import InputError, nearest_name
-from cosim.scenario import Scenario, Table
+from cosim.scenario import Scenario
 from cosim.station_scenario import StationScenario
 from cosim.sumo_scenario import take_over_stations, take_over_times
+from cosim.tables.base import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

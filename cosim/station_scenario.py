@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from cosim import registry
 from cosim.errors import nearest_name
-from cosim.scenario import Identifier, Positive, PriceTable, Table
+from cosim.tables.base import Identifier, Positive, Table
+from cosim.tables.grid import PriceTable
 
 HOURS_PER_DAY = 24.0
 #: Distributions of arrivals that need no plug-in (``cosim.scheduling.arrivals``); their days begin at noon.

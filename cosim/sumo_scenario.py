@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosim.errors import InputError
-from cosim.scenario import SimulationTable
 from cosim.sumo_files import charging_stations, is_config, nearest_station, read_config
+from cosim.tables.traffic import SimulationTable
 
 if TYPE_CHECKING:
     from cosim.sumo_files import ChargingStationElement, SumoConfig

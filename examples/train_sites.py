@@ -27,11 +27,11 @@ import numpy as np
 import cosim
 from cosim.coupling import couple
 from cosim.preparation import surroundings
-from cosim.scenario import ControllerTable, Scenario
 from cosim.scheduling.offline import offline_optimum
 from cosim.scheduling.replay import replay
 from cosim.scheduling.sessions import Sessions
 from cosim.scheduling.site import Site
+from cosim.tables.stations import ControllerTable
 from cosim_agents.sca.calc import Calc
 from cosim_agents.sca.learned import save_site_policy
 from cosim_agents.sca.online import rolling_optimum
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cosim.coupling import CoupledSystem
+    from cosim.scenario import Scenario
     from cosim.scheduling.site import Vehicles
 
 #: Runs to learn from have seeds of their own: neither the scenario's nor those of comparisons.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,35 @@ from cosim.results import Result
 from cosim.scenario import Scenario
 
 SHORT = {"simulation.warmup_s": 300, "simulation.control_s": 900}
+
+#: What a scenario says that its network, its feeder and the places of its stations do not depend on.
+BESIDE_THE_SYSTEM = {
+    "name": True, "description": True, "recommender": True, "controller": True, "reward": True, "fleet": True,
+    "droop": True, "simulation": {"seed", "backend", "stepping", "warmup_s", "control_s"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def systems_are_loaded_once() -> Iterator[None]:
+    """Runs of one process share the shipped systems, as those of a comparison do: loading takes longer than running.
+
+    Whatever reads a file is loaded each time, and so is what asks ``cosim.coupling.couple`` itself.
+    """
+    loaded: dict[str, CoupledSystem] = {}
+
+    def couple_once(scenario: Scenario, source: str | None = None) -> CoupledSystem:
+        key = json.dumps(scenario.model_dump(mode="json", exclude=BESIDE_THE_SYSTEM))
+        shipped = scenario.network.name == "nguyen-dupuis" and scenario.grid.name in {"ieee33", "ieee69"}
+        if not shipped or re.search(r'(files?|stations_from)": ["\[]', key):
+            return couple(scenario, source)
+        if key not in loaded:
+            loaded[key] = couple(scenario, source)
+        return loaded[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("simulation", "experiment", "report.folders", "env.recommendation"):
+            patch.setattr(f"cosim.{module}.couple", couple_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -49,11 +49,13 @@ def test_run_from_anywhere(tmp_path: Path) -> None:
     assert summary["complete"] is True
 
 
-def test_quiet_prints_the_folder_only(tmp_path: Path) -> None:
-    done = cli("run", *SHORT, "--quiet", "--out", str(tmp_path / "a"), "--seed", "4", "--grid", "ieee69",
-               "--recommender", "nearest", "--controller", "CS1=equal-share",
-               "--controller", "CS2=uncontrolled")  # fmt: skip
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(tmp_path / "a"), "")
+def test_quiet_prints_the_folder_only(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["run", *SHORT, "--quiet", "--out", str(tmp_path / "a"), "--seed", "4", "--grid", "ieee69",
+                 "--recommender", "nearest", "--controller", "CS1=equal-share",
+                 "--controller", "CS2=uncontrolled"]  # fmt: skip
+    assert run_command_line(arguments) == 0
+    # Of SUMO's own messages, too.
+    assert capfd.readouterr() == (f"{tmp_path / 'a'}\n", "")
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert (summary["seed"], summary["grid"], summary["recommender"]) == (4, "ieee69", "nearest")
     assert summary["controllers"] == {

@@ -25,7 +25,8 @@ from cosim.preparation import draw_demand, surroundings
 from cosim.report import write_report
 from cosim.report.charts import chart, in_hours, series
 from cosim.results import Result
-from cosim.scenario import HOURLY_SHAPES, Scenario
+from cosim.scenario import Scenario
+from cosim.tables.traffic import HOURLY_SHAPES
 from cosim.traffic.demand import vehicle_counts
 from cosim_agents.heuristics.static import Uniform
 

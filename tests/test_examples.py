@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import importlib
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,8 +16,11 @@ import pandas as pd
 import pytest
 
 import cosim
+from cosim import registry
 from cosim.errors import InputError
 from cosim.results import Result
+from cosim.scenario import to_toml
+from cosim.testing import check_recommender
 from cosim.traffic.install import run_program
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -72,13 +76,17 @@ def test_a_sumo_configuration_of_ones_own(tmp_path: Path) -> None:
     assert shipped.partition("<net ")[2].strip() == built.partition("<net ")[2].strip()
 
 
-def test_policies_are_trained_on_runs_of_ones_own(tmp_path: Path) -> None:
-    script = [str(EXAMPLES / "train_sites.py"), str(EXAMPLES / "sites.toml")]
-    options = ["--runs", "3", "--iterations", "1", "--out", str(tmp_path)]
-    done = subprocess.run([sys.executable, *script, *options], capture_output=True, text=True, check=False, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("bill / offline optimum") == 2
-    assert {path.name for path in tmp_path.iterdir()} == {"calc-sites-CS1.npz", "sca-sites-CS4.npz"}
+def test_policies_are_trained_on_runs_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = tmp_path / "sites.toml"
+    short.write_text(to_toml(cosim.load_scenario(EXAMPLES / "sites.toml", **TINY | {"recommender.name": "uniform"})))
+    out = tmp_path / "out"
+    options = ["--runs", "2", "--iterations", "1", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["train_sites.py", str(short), *options])
+    runpy.run_path(str(EXAMPLES / "train_sites.py"), run_name="__main__")
+    assert capsys.readouterr().out.count("bill / offline optimum") == 2
+    assert {path.name for path in out.iterdir()} == {"calc-sites-CS1.npz", "sca-sites-CS4.npz"}
 
 
 def test_ocean_site_keeps_its_promises() -> None:
@@ -91,32 +99,27 @@ def test_ocean_site_keeps_its_promises() -> None:
     assert tasks["rejected"].sum() < tasks["tasks"].sum()
 
 
-def test_compare_stations() -> None:
-    script = str(EXAMPLES / "compare_stations.py")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("TTT") == 2
+def test_compare_stations(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "compare_stations.py"), run_name="__main__")
+    assert capsys.readouterr().out.count("TTT") == 2
 
 
-def test_a_package_of_ones_own_adds_a_recommender(tmp_path: Path) -> None:
+def test_a_package_of_ones_own_adds_a_recommender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed into a folder of its own, so that the test leaves this environment alone."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target",
                str(tmp_path / "site"), str(EXAMPLES / "fewest_en_route")]  # fmt: skip
     done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
-        "import cosim\n"
-        "from cosim.testing import check_recommender\n"
-        "from fewest_en_route import FewestEnRoute\n"
-        "check_recommender(FewestEnRoute)\n"
-        "short = {'simulation.warmup_s': 60, 'simulation.control_s': 240, 'recommender.extra': 2.0}\n"
-        "scenario = cosim.load_scenario('nguyen-dupuis', recommender='fewest-en-route', **short)\n"
-        "print(cosim.run(scenario).summary['recommender'])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "fewest-en-route"
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    registry._entry_points.cache_clear()
+    try:
+        check_recommender(importlib.import_module("fewest_en_route").FewestEnRoute)
+        short = TINY | {"recommender.extra": 2.0}
+        scenario = cosim.load_scenario("nguyen-dupuis", recommender="fewest-en-route", **short)
+        assert cosim.run(scenario).summary["recommender"] == "fewest-en-route"
+    finally:
+        registry._entry_points.cache_clear()
+        sys.modules.pop("fewest_en_route", None)
 
 
 @pytest.fixture

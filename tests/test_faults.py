@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -79,11 +80,11 @@ def test_signals(tmp_path: Path, backend: str, number: signal.Signals) -> None:
     """Ctrl-C and a termination request write what there is; even a kill leaves the tables of a moment ago."""
     folder = tmp_path / "a"
     command = [sys.executable, "-m", "cosim", "run", "--out", str(folder), "--backend", backend,
-               "--set", "demand.vehicles_per_h=1500", "--set", "simulation.control_s=36000"]  # fmt: skip
+               "--set", "simulation.warmup_s=300", "--set", "simulation.control_s=36000"]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    summary, deadline = folder / "summary.json", time.monotonic() + 60
     while time.monotonic() < deadline:
-        if (folder / "summary.json").exists() and read_result(folder).counts["arrived"] > 0:
+        if summary.exists() and json.loads(summary.read_text())["counts"]["arrived"] > 0:
             break
         time.sleep(0.05)
     process.send_signal(number)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from cosim.cli import run_command_line
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,11 +20,13 @@ def blocks(language: str) -> list[str]:
     return [text for found, text in fenced if found == language]
 
 
-def test_the_python_example(tmp_path: Path) -> None:
+def test_the_python_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (code,) = blocks("python")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "CS1" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"__name__": "__main__"})  # noqa: S102 - what is tested
+    assert "CS1" in capsys.readouterr().out
     assert (tmp_path / "runs" / "mine" / "summary.json").exists()
 
 
@@ -39,12 +41,11 @@ RUNS = [
 
 
 @pytest.mark.parametrize("line", RUNS)
-def test_the_commands(line: str, tmp_path: Path) -> None:
-    arguments = [word.replace("examples/", f"{ROOT}/examples/") for word in shlex.split(line)[1:]]
-    done = subprocess.run(
-        [sys.executable, *arguments, *SHORT], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_commands(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python, _, cosim, *arguments = shlex.split(line)
+    assert (python, cosim) == ("python", "cosim")
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line([word.replace("examples/", f"{ROOT}/examples/") for word in (*arguments, *SHORT)]) == 0
 
 
 def test_the_two_commands_are_those_of_the_continuous_integration() -> None:

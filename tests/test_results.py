@@ -11,7 +11,7 @@ import pytest
 
 from cosim.metrics import decision_rewards, losses_kwh, total_travel_time_s, vehicle_seconds
 from cosim.results import Result, read_result
-from cosim.scenario import RewardTable
+from cosim.tables.stations import RewardTable
 
 COLUMNS = {
     "trips": "vehicle is_ev depart_s arrive_s driving_s waiting_s charging_s distance_m station request_s "

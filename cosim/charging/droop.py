@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cosim.scenario import DroopTable
+    from cosim.tables.grid import DroopTable
 
 
 def slope_kw_per_pu(droop: DroopTable) -> float:

@@ -17,9 +17,11 @@ from cosim.errors import CosimError, InputError, SimulatorError, nearest_name
 from cosim.estimates import StationEstimates
 from cosim.observation import Observation, system_info
 from cosim.results import make_metrics, make_tables
-from cosim.scenario import RewardTable, Scenario, SimulationTable
+from cosim.scenario import Scenario
 from cosim.scenario_file import load_scenario
 from cosim.simulation import Simulation
+from cosim.tables.stations import RewardTable
+from cosim.tables.traffic import SimulationTable
 from cosim.traffic.demand import vehicle_counts
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class RecommendationEnv(gymnasium.Env["NDArray[np.float32]", np.int64]):
     reward : {"paper", "ttt"}, optional
         The scenario's if left out.
     cost : {"paper", "excess", "band"}, optional
-        The scenario's if left out; ``cosim.scenario.RewardTable`` says what they are.
+        The scenario's if left out; ``cosim.tables.stations.RewardTable`` says what they are.
     extra_obs : iterable of {"power", "voltage", "time", "estimates"}
         Observe more than the paper does; ``cosim.env.features`` says what.
     backend : {"libsumo", "traci"}, optional

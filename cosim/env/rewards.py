@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cosim.scenario import RewardTable
+    from cosim.tables.stations import RewardTable
 
 
 class StepRewards:

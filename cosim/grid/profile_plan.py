@@ -14,7 +14,7 @@ import numpy as np
 from cosim.errors import InputError, nearest_name
 from cosim.grid.profile_series import DAY_S, DaySeries, read_series, shipped_shape
 from cosim.grid.profiles import DRAWN, VaryingBase, stated_base, stated_mva
-from cosim.scenario import SIMBENCH_PROFILES
+from cosim.tables.grid import SIMBENCH_PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cosim.grid.feeder import Feeder
-    from cosim.scenario import ProfileTable
+    from cosim.tables.grid import ProfileTable
 
 #: A year; the steps of all days of a run are kept.
 _MOST_DAYS: Final = 366

@@ -66,7 +66,7 @@ def shipped_shape(kind: str, shape: str) -> DaySeries:
     kind : {"load", "pv"}
         Of what.
     shape : str
-        One of ``cosim.scenario.PROFILE_SHAPES[kind]``.
+        One of ``cosim.tables.grid.PROFILE_SHAPES[kind]``.
     """
     if shape == "constant":
         return DaySeries(DAY_S, np.ones(1))

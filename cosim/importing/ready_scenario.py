@@ -26,12 +26,13 @@ from cosim.errors import InputError, WriteError
 from cosim.importing.spread import station_edges
 from cosim.options import Changes
 from cosim.results import OutputFolder
-from cosim.scenario import LARGEST_LOADS, Scenario
 from cosim.scenario_file import load_scenario
+from cosim.tables.stations import LARGEST_LOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from cosim.scenario import Scenario
     from cosim.traffic.network import RoadNetwork
 
 SCENARIO = "scenario.toml"
@@ -213,7 +214,7 @@ def write_ready_scenario(
     origin : Origin
         Where it comes from.
     trips : {"any-edges", "od-table"}
-        See :class:`cosim.scenario.DemandTable`.
+        See :class:`cosim.tables.traffic.DemandTable`.
 
     Returns
     -------

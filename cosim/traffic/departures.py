@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cosim.scenario import HOURLY_SHAPES
+from cosim.tables.traffic import HOURLY_SHAPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

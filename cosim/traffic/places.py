@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cosim.scenario import StationTable
     from cosim.sumo_files import ChargingStationElement
+    from cosim.tables.stations import StationTable
     from cosim.traffic.network import RoadNetwork
 
 #: Cars need this much road before the strip to slow down to it.

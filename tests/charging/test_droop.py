@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosim.charging.droop import cap_kw, slope_kw_per_pu, station_caps_kw
-from cosim.scenario import DroopTable
+from cosim.tables.grid import DroopTable
 
 PAPER = DroopTable()
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cosim.env.rewards import StepRewards
 from cosim.metrics import decision_rewards, total_travel_time_s
-from cosim.scenario import RewardTable
+from cosim.tables.stations import RewardTable
 
 
 def online(

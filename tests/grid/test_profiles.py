@@ -18,7 +18,7 @@ from cosim.grid.powerflow import PowerFlow
 from cosim.grid.profile_plan import vary_base
 from cosim.grid.profile_series import read_series
 from cosim.grid.profiles import base_load
-from cosim.scenario import ProfileTable
+from cosim.tables.grid import ProfileTable
 
 DAY_S = 86_400
 COMMERCIAL = (7, 24, 25)

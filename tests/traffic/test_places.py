@@ -9,8 +9,8 @@ import pytest
 
 from cosim.coupling import couple
 from cosim.errors import InputError
-from cosim.scenario import StationTable
 from cosim.sumo_files import charging_stations
+from cosim.tables.stations import StationTable
 from cosim.traffic.install import import_binding, sumo_program
 from cosim.traffic.network import RoadNetwork, load_network, read_network
 from cosim.traffic.places import Place, PlaceFinder, network_coordinates

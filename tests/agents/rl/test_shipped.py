@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import cosim
+import cosim_agents
 from cosim import registry
 from cosim.errors import InputError
 from cosim.experiment import evaluation_seeds
@@ -30,8 +32,10 @@ def test_every_learner_has_a_policy_under_its_name(name: str, short_scenario: Sc
     assert result.decisions["station"].nunique() > 1
 
 
-def test_shipped_policies_run_without_torch_and_gymnasium() -> None:
-    code = """
+def test_policies_run_without_torch_and_gymnasium(tmp_path: Path) -> None:
+    """A shipped one by its name, and a file of one's own on the command line."""
+    policy = Path(cosim_agents.__file__).parent / "policies" / "ppo.npz"
+    code = f"""
 import sys
 from importlib.machinery import PathFinder
 class Without(PathFinder):
@@ -41,12 +45,16 @@ class Without(PathFinder):
         return None if missing else super().find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Without
 import cosim
-short = {'simulation.warmup_s': 60, 'simulation.control_s': 240}
+from cosim.cli import run_command_line
+short = {{'simulation.warmup_s': 60, 'simulation.control_s': 240}}
 scenario = cosim.load_scenario('nguyen-dupuis', recommender='op-srl', **short)
 print(cosim.run(scenario, seed=1).summary['recommender'])
+words = [word for key, value in short.items() for word in ('--set', f'{{key}}={{value}}')]
+own = ['--recommender', 'learned', '--set', 'recommender.policy={policy}', '--set', 'recommender.sample=true']
+sys.exit(run_command_line(['run', *words, *own, '--out', 'run', '--quiet']))
 """
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.split()[-1] == "op-srl"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "op-srl\nrun\n", "")
 
 
 def test_learners_are_near_the_best_heuristic(scenario: Scenario) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from concurrent.futures import BrokenExecutor, Future
 from pathlib import Path
 
@@ -79,28 +80,38 @@ def ppo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return learners.ppo(plan(tmp_path_factory.mktemp("trained"), episodes=5, cost_limit=None), Watch())
 
 
-def test_interrupted_and_resumed_training_ends_with_the_same_weights(tmp_path: Path, op_srl: Path) -> None:
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, interrupted after two of its four epochs."""
+    folder = tmp_path_factory.mktemp("half") / "op-srl"
     with pytest.raises(InterruptedRunError) as caught:
-        learners.op_srl(plan(tmp_path), Watch(stop_after=2))
+        learners.op_srl(plan(folder), Watch(stop_after=2))
     assert str(caught.value) == (
-        f"interrupted; {tmp_path} holds epoch 2 of 4, and the same command with --resume goes on from there."
+        f"interrupted; {folder} holds epoch 2 of 4, and the same command with --resume goes on from there."
     )
-    assert len(rows(tmp_path)) == 2
-    assert not np.array_equal(arrays(tmp_path)["weight0"], arrays(op_srl)["weight0"])
+    return folder
+
+
+def test_interrupted_and_resumed_training_ends_with_the_same_weights(tmp_path: Path, op_srl: Path, half: Path) -> None:
+    folder = shutil.copytree(half, tmp_path / "a")
+    assert len(rows(folder)) == 2
+    assert not np.array_equal(arrays(folder)["weight0"], arrays(op_srl)["weight0"])
     # As if it had been killed between a line and its checkpoint.
-    with (tmp_path / "metrics.jsonl").open("a") as file:
+    with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3}\n')
     watch = Watch()
-    learners.op_srl(plan(tmp_path, resume=True), watch)
+    learners.op_srl(plan(folder, resume=True), watch)
     assert watch.notes == ["resuming after epoch 2 of 4"]
     assert [report.epoch for report in watch.reports] == [3, 4]
-    assert_same(tmp_path, op_srl)
+    assert_same(folder, op_srl)
 
 
-def test_workers_change_nothing(tmp_path: Path, op_srl: Path) -> None:
+def test_workers_change_nothing(tmp_path: Path, op_srl: Path, half: Path) -> None:
+    """Nor where they take over what this process has begun."""
+    folder = shutil.copytree(half, tmp_path / "a")
     with WorkerProcesses(2) as executor:
-        learners.op_srl(plan(tmp_path, executor=executor), Watch())
-    assert_same(tmp_path, op_srl)
+        learners.op_srl(plan(folder, executor=executor, resume=True), Watch())
+    assert_same(folder, op_srl)
 
 
 def test_what_is_written(op_srl: Path) -> None:
