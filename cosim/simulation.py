@@ -27,23 +27,24 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from cosim.charging.droop import station_caps_kw
-from cosim.charging.session import battery_need_kwh
-from cosim.charging.stations import Arrival, ChargingStations
+from cosim.charging.stations import ChargingStations
 from cosim.control import Request
 from cosim.coupling import CoupledSystem, couple
 from cosim.errors import CosimError, InterruptedRunError, SimulatorError
+from cosim.fleet import Fleet
 from cosim.grid_log import GridLog
 from cosim.observation import Observation, system_info
 from cosim.preparation import draw_demand, make_controllers, surroundings, traffic_options
 from cosim.records import Records, TripLog
 from cosim.state import Checkpoint, LoopState
-from cosim.traffic.files import EV_TYPE, write_stations, write_trips
+from cosim.traffic.files import write_stations, write_trips
 from cosim.traffic.stepper import TrafficStepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from cosim.charging.stations import Arrival
     from cosim.control import SiteController, SystemInfo
     from cosim.scenario import Scenario
     from cosim.traffic.demand import Demand
@@ -150,17 +151,9 @@ class Simulation:
         controllers, demand = self.prepare(self.seed)
         folder = Path(self._folder.name)
         write_trips(folder / "trips.rou.xml", demand, system.network)
-        self._evs = [int(i) for i in np.flatnonzero(demand.is_ev)]
-        write_stations(folder / "stations.add.xml", system.stations, capacity=len(self._evs), marked=self._gui)
+        fleet = self._fleet = Fleet(demand, scenario.fleet, strangers=bool(self._additional))
+        write_stations(folder / "stations.add.xml", system.stations, capacity=len(fleet.evs), marked=self._gui)
         self.demand = demand
-        self._vehicle_index = {vehicle: i for i, vehicle in enumerate(demand.vehicle)}
-        self._strangers = demand.route_file is not None or bool(self._additional)
-        self._vehicle_type = demand.vehicle_type or (EV_TYPE,) * len(demand)
-        self._depart_s = [int(time_s) for time_s in demand.depart_s]
-        self._destination = [int(edge) for edge in demand.destination]
-        # What is declared, and how long it really takes.
-        self._parking_s = [float(stay_s) for stay_s in demand.parking_s]
-        self._stay_s = [float(stay_s) for stay_s in demand.parking_s - demand.early_s]
         self.state = LoopState(
             stations=ChargingStations(
                 system.stations,
@@ -239,7 +232,7 @@ class Simulation:
     @property
     def vehicles_present(self) -> int:
         """Vehicles whose departure is due and that have not arrived."""
-        return bisect.bisect_left(self._depart_s, self.now_s) - self.state.arrived
+        return bisect.bisect_left(self._fleet.depart_s, self.now_s) - self.state.arrived
 
     def close(self, *, abort: bool = False) -> None:
         """End SUMO and remove scratch files; may be called twice."""
@@ -347,7 +340,7 @@ class Simulation:
         CosimError
             If there is no such station or it cannot be reached.
         """
-        state, i = self.state, self._evs[self.state.next_ev]
+        state, i = self.state, self._fleet.evs[self.state.next_ev]
         view = self._view
         whole = isinstance(station, int | np.integer) and not isinstance(station, bool)
         if not whole or not 0 <= station < len(self.system.stations) or not view.reachable[station]:
@@ -357,7 +350,11 @@ class Simulation:
                 f"positions of {', '.join(valid)} among {len(self.system.stations)} stations."
             )
         self.traffic.add_request(
-            view.request.vehicle, view.request.edge, self.system.stations[station].edge, station, self._vehicle_type[i]
+            view.request.vehicle,
+            view.request.edge,
+            self.system.stations[station].edge,
+            station,
+            self._fleet.vehicle_type[i],
         )
         state.records.decisions.append((view.request.time_s, view.request.vehicle, station))
         state.trips.station[i] = station
@@ -376,14 +373,14 @@ class Simulation:
     def _request(self) -> Request | None:
         """Return the next request of this second, if there is one."""
         state, now_s = self.state, self.traffic.time_s
-        while state.next_ev < len(self._evs) and self._depart_s[self._evs[state.next_ev]] == now_s:
-            i = self._evs[state.next_ev]
+        while state.next_ev < len(self._fleet.evs) and self._fleet.depart_s[self._fleet.evs[state.next_ev]] == now_s:
+            i = self._fleet.evs[state.next_ev]
             request = Request(
                 step=len(state.records.decisions),
                 time_s=now_s,
                 vehicle=self.demand.vehicle[i],
                 edge=int(self.demand.origin[i]),
-                destination=self._destination[i],
+                destination=self._fleet.destination[i],
                 soc=float(self.demand.soc_start[i]),
             )
             reachable = self._reach_to[request.edge] & self._reach_from[request.destination]
@@ -392,7 +389,7 @@ class Simulation:
                 self._close_decision()
                 return request
             # No station can be reached from here: counted, and the vehicle drives on uncharged.
-            self.traffic.add_trip(request.vehicle, request.edge, request.destination, self._vehicle_type[i])
+            self.traffic.add_trip(request.vehicle, request.edge, request.destination, self._fleet.vehicle_type[i])
             state.unreachable += 1
             state.next_ev += 1
         return None
@@ -412,16 +409,16 @@ class Simulation:
         arrivals: list[Arrival] = []
         if happenings is not None:
             for vehicle in happenings.entered:
-                if not self._is_stranger(vehicle):
+                if not self._fleet.is_stranger(vehicle):
                     self._entered(vehicle)
             arrivals = [self._stationed(time_s, vehicle) for time_s, vehicle in happenings.stationed]
             for time_s, vehicle in happenings.arrived:
-                if not self._is_stranger(vehicle):
+                if not self._fleet.is_stranger(vehicle):
                     self._arrived(time_s, vehicle)
         for _, _, session in state.stations.settle(until_s, arrivals):
             state.trips.note_visit(session)
             state.charged += not math.isnan(session.charged_s)
-            traffic.send_on(self.demand.vehicle[session.vehicle], self._destination[session.vehicle])
+            traffic.send_on(self.demand.vehicle[session.vehicle], self._fleet.destination[session.vehicle])
 
     def _horizon(self) -> int:
         """Return the next whole second at which anybody but SUMO has to act."""
@@ -433,69 +430,43 @@ class Simulation:
         """Return when the next request, control, record or the end is due."""
         now_s = self.now_s
         due_s = [math.ceil((now_s // period_s + 1) * period_s) for period_s in self._periods_s]
-        if self.state.next_ev < len(self._evs):
-            due_s.append(self._depart_s[self._evs[self.state.next_ev]])
+        if self.state.next_ev < len(self._fleet.evs):
+            due_s.append(self._fleet.depart_s[self._fleet.evs[self.state.next_ev]])
         if now_s < self.scenario.begin_of_control_s:
             due_s.append(self.scenario.begin_of_control_s)
         return min(*due_s, self._limit_s)
 
     def _chunk_end_s(self) -> int:
         """Return how far SUMO may run in one call: a vehicle that arrives within it must not be done within it."""
-        fleet, now_s = self.scenario.fleet, self.now_s
-        longest_s = _LONGEST_CHUNK_S
-        for i in self.state.heading_for:
-            charging_s = self._need_kwh(self._soc(i, 0.0)) * 3600 / fleet.max_power_kw / fleet.efficiency
-            stay_s = self._stay_s[i]
-            longest_s = min(longest_s, int(charging_s if math.isnan(stay_s) else stay_s))
-        return now_s + max(1, longest_s)
+        stays_s = [int(self._fleet.shortest_stay_s(i)) for i in self.state.heading_for]
+        return self.now_s + max(1, min([_LONGEST_CHUNK_S, *stays_s]))
 
     # ---- what happens to a vehicle
 
-    def _written_by_sumo(self, i: int) -> bool:
-        """Return whether SUMO alone knows a vehicle's way: of route files, with stops and ends of its own."""
-        return self.demand.route_file is not None and not self.demand.is_ev[i]
-
-    def _is_stranger(self, vehicle: str) -> bool:
-        """Return whether a vehicle is in no table: calibrators of the user's files make some, taxis wait for calls."""
-        return self._strangers and vehicle not in self._vehicle_index
-
     def _entered(self, vehicle: str) -> None:
         """Note the length of the way ahead; unless it leads to a station, the vehicle keeps this route to its end."""
-        i = self._vehicle_index[vehicle]
-        if self._written_by_sumo(i):
+        i = self._fleet.index[vehicle]
+        if self._fleet.sumo_alone_knows(i):
             return
         if i not in self.state.heading_for and i not in self.state.missed:
-            self.state.trips.distance_m[i] = self.traffic.route_m(vehicle, self._destination[i])
+            self.state.trips.distance_m[i] = self.traffic.route_m(vehicle, self._fleet.destination[i])
 
     def _stationed(self, time_s: int, vehicle: str) -> Arrival:
         """Hand a vehicle that left the road over to its station."""
-        state, i = self.state, self._vehicle_index[vehicle]
+        state, i = self.state, self._fleet.index[vehicle]
         station = state.heading_for.pop(i)
         state.en_route[station] -= 1
         driven_m = self.traffic.driven_m(vehicle)
-        soc = self._soc(i, driven_m)
+        soc = self._fleet.soc(i, driven_m)
         state.trips.distance_m[i] = driven_m
         state.trips.arrival_station_s[i] = float(time_s)
         state.trips.soc_plug_in[i] = soc
         state.empty_battery += soc < 0.0
-        arrival = Arrival(
-            float(time_s),
-            i,
-            station,
-            self._need_kwh(soc),
-            battery_kwh=max(0.0, soc) * self.scenario.fleet.battery_kwh,
-        )
-        if math.isnan(self._parking_s[i]):
-            return arrival
-        arrival = dataclasses.replace(arrival, departure_s=time_s + self._parking_s[i])
-        if self._stay_s[i] == self._parking_s[i]:
-            return arrival
-        leaves_s = time_s + self._stay_s[i]
-        return dataclasses.replace(arrival, leaves_s=leaves_s, notice_s=leaves_s - self.scenario.fleet.early_notice_s)
+        return self._fleet.arrival(i, station, time_s, soc)
 
     def _arrived(self, time_s: int, vehicle: str) -> None:
         """Note the end of a trip."""
-        state, i = self.state, self._vehicle_index[vehicle]
+        state, i = self.state, self._fleet.index[vehicle]
         station = state.heading_for.pop(i, None)
         if station is None:
             state.trips.arrive_s[i] = float(time_s)
@@ -505,17 +476,9 @@ class Simulation:
         # of a teleport is not known.
         state.en_route[station] -= 1
         state.missed.add(i)
-        self.traffic.add_trip(vehicle, self.system.stations[station].edge, self._destination[i], self._vehicle_type[i])
-
-    def _soc(self, i: int, driven_m: float) -> float:
-        """Return a vehicle's state of charge after driving (paper, Eq. 7-8)."""
-        fleet = self.scenario.fleet
-        used_kwh = fleet.consumption_kwh_per_km * driven_m / 1000.0
-        return float(self.demand.soc_start[i]) - used_kwh / fleet.battery_kwh
-
-    def _need_kwh(self, soc: float) -> float:
-        fleet = self.scenario.fleet
-        return battery_need_kwh(soc, fleet.target_soc, fleet.battery_kwh)
+        self.traffic.add_trip(
+            vehicle, self.system.stations[station].edge, self._fleet.destination[i], self._fleet.vehicle_type[i]
+        )
 
     # ---- control, power flow, records
 
@@ -574,9 +537,9 @@ class Simulation:
         if self.by_event or self.demand.route_file is not None:
             self.traffic.finish()
             for vehicle, (time_s, distance_m) in self.traffic.exact_arrivals().items():
-                if self._is_stranger(vehicle):
+                if self._fleet.is_stranger(vehicle):
                     continue
-                i = self._vehicle_index[vehicle]
+                i = self._fleet.index[vehicle]
                 self.state.trips.arrive_s[i] = float(time_s)
                 if math.isnan(self.state.trips.distance_m[i]) and i not in self.state.missed:
                     self.state.trips.distance_m[i] = distance_m
@@ -600,7 +563,7 @@ class Simulation:
                 self._sumo_incidents = self.traffic.incidents()
         return {
             "vehicles": len(self.demand),
-            "evs": len(self._evs),
+            "evs": len(self._fleet.evs),
             "arrived": state.arrived,
             "charged": state.charged,
             "decisions": len(state.records.decisions),

@@ -35,16 +35,23 @@ def take_over_stations(data: dict[str, Any]) -> list[str]:
     if not isinstance(source, str) and not any("charging_station" in entry for entry in entries):
         return []
     try:
-        taken = charging_stations([Path(source)]) if isinstance(source, str) else {}
-        known = taken | charging_stations(additional_files(data))
+        taken = _read_stations([Path(source)] if isinstance(source, str) else [], "[network] stations_from")
+        known = taken | _read_stations(additional_files(data), "[network]")
     except InputError as error:
-        return [f"[network]: {fault}" for fault in error.faults]
+        return list(error.faults)
     if isinstance(source, str) and not taken:
         return [f"[network] stations_from: {source} holds no <chargingStation>."]
     named = {entry.get("charging_station") for entry in entries}
     stations += [{"id": name, "charging_station": name} for name in taken if name not in named]
     data["station"] = stations
     return _fill_in(stations, known)
+
+
+def _read_stations(paths: list[Path], where: str) -> dict[str, ChargingStationElement]:
+    try:
+        return charging_stations(paths)
+    except InputError as error:
+        raise InputError([f"{where}: {fault}" for fault in error.faults]) from None
 
 
 def _fill_in(stations: list[Any], known: dict[str, ChargingStationElement]) -> list[str]:
@@ -81,7 +88,13 @@ def additional_files(data: dict[str, Any]) -> list[Path]:
     if isinstance(given, list | tuple):
         return [Path(each) for each in given if isinstance(each, str)]
     file = network.get("file")
-    return list(read_config(Path(file)).additional_files) if isinstance(file, str) and is_config(file) else []
+    if not (isinstance(file, str) and is_config(file)):
+        return []
+    try:
+        return list(read_config(Path(file)).additional_files)
+    except InputError as error:
+        # Worded as in take_over_times, so that a fault of the configuration is told once.
+        raise InputError([f"[network] file: {fault}" for fault in error.faults]) from None
 
 
 def take_over_times(data: dict[str, Any]) -> list[str]:

@@ -119,6 +119,9 @@ class PlaceFinder:
         road, _, index = name.rpartition("_")
         if road in network.closed_edges and index.isdigit():
             return self._edge(road, where)
+        if (itself := network.find_edge(name)) is not None:
+            own = ", ".join(f"'{lane}'" for lane, i in network.lane_edges.items() if i == itself)
+            raise InputError(f"{where}: '{name}' is an edge, not a lane; give it as edge, or one of its lanes: {own}.")
         of_edge = network.find_edge(road)
         if of_edge is None or not index.isdigit():
             raise InputError(

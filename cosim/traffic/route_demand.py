@@ -66,13 +66,20 @@ class RouteTraffic:
         self._network = network
         ways = WayChecker(network)
         self._plans = [self._plan(source, ways) for source in files.vehicles]
+        for _, element in files.others:
+            where = f"{element.tag} '{element.get('id', '')}'"
+            for stage in element.iter():
+                # Walks may also name crossings and walking areas, whose names begin with a colon.
+                for edge in [*stage.get("edges", "").split(), stage.get("from", ""), stage.get("to", "")]:
+                    if edge and not edge.startswith(":"):
+                        ways.note_unknown(edge, where)
         ways.raise_unknown()
 
     def _plan(self, source: SourceVehicle, ways: WayChecker) -> _Plan:
         problem = None
         for edges, _ in source.ways:
             for vehicle_class in dict.fromkeys(each for _, each, _ in source.types):
-                problem = problem or ways.problem(edges, vehicle_class, routed=source.routed, where=source.id)
+                problem = problem or ways.problem(edges, vehicle_class, routed=source.routed, where=source.where)
         ends = [
             (self._network.find_edge(edges[0]), self._network.find_edge(edges[-1]), weight)
             for edges, weight in source.ways

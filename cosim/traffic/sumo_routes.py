@@ -32,6 +32,10 @@ _PERSONS = ("person", "personFlow", "container", "containerFlow")
 #: Departures that wait for somebody; only SUMO knows when they take place.
 _TRIGGERED = ("triggered", "containerTriggered", "split", "begin")
 _POISSON = re.compile(r"exp\((.*)\)")
+#: Places of additional files at which vehicles and persons stop; SUMO takes trainStop and busStop for one another.
+_STOPS = ("busStop", "trainStop", "containerStop", "chargingStation", "parkingArea", "overheadWireSegment")
+#: Roots of files that are no route files, whatever they are called.
+_NO_ROUTES = frozenset({"net", "configuration", "sumoConfiguration", "osm", "nodes", "edges", "connections"})
 #: As many faults of one kind are told.
 _TOLD = 10
 
@@ -70,6 +74,8 @@ class SourceVehicle:
     ----------
     id : str
         As in the file.
+    where : str
+        File, kind and id, for messages.
     element : Element
         The element, ready for SUMO.
     depart_s : float
@@ -88,6 +94,7 @@ class SourceVehicle:
     """
 
     id: str
+    where: str
     element: ET.Element
     depart_s: float
     times: FlowTimes | None
@@ -144,22 +151,27 @@ class _Reader:
         self._result = RouteFiles()
         self._ridden: set[str] = set()
         self._seen: set[str] = set()
+        self._stops: set[str] = set()
+        self._zones: set[str] = set()
 
     def read(self) -> RouteFiles:
         """Read all files: first what is referred to, then who refers to it."""
         for path in self._given.additional_files:
             for element in self._elements(path, "SUMO additional file"):
                 self._define(element, path)
+                self._places(element)
         found = [
             (element, path) for path in self._given.route_files for element in self._elements(path, "SUMO route file")
         ]
         for element, path in found:
             self._define(element, path)
+            self._places(element)
             if element.tag not in {*_VEHICLES, *_PERSONS}:
                 self._result.head.append(element)
             elif element.tag in _PERSONS:
                 self._person(element, path)
         for element, path in found:
+            self._known_places(element, path)
             if element.tag in _VEHICLES:
                 self._vehicle(element, path)
         if self._faults:
@@ -175,7 +187,42 @@ class _Reader:
         except InputError as error:
             self._faults += error.faults
             return []
+        if what == "SUMO route file" and root.tag in _NO_ROUTES:
+            self._faults.append(f"{path}: not a {what}: its root is <{root.tag}>, it must be <routes>.")
+            return []
         return list(root)
+
+    # ---- stops and zones
+
+    def _places(self, element: ET.Element) -> None:
+        """Note the stops and zones that are defined."""
+        for each in element.iter():
+            if each.tag in _STOPS and each.get("id"):
+                self._stops.add(each.get("id", ""))
+            elif each.tag == "taz":
+                self._zones.add(each.get("id", ""))
+
+    def _known_places(self, element: ET.Element, path: Path) -> None:
+        """Find stops and zones that nobody defines: SUMO would end at its start, or when the vehicle departs."""
+        where = f"{path}: {element.tag} '{element.get('id', '')}'"
+        # With this option of SUMO's every junction is a zone.
+        every_junction = self._given.handed_on.get("junction-taz", "false").lower() in {
+            "true",
+            "1",
+            "yes",
+            "on",
+            "x",
+            "t",
+        }
+        named = [(key, "stop", self._stops) for key in _STOPS]
+        if not every_junction:
+            named += [(key, "zone", self._zones) for key in ("fromTaz", "toTaz")]
+        for each in element.iter():
+            for key, kind, known in named:
+                name = each.get(key)
+                if name and name not in known:
+                    nearest = nearest_name(name, known) if known else "the additional files define none"
+                    self._faults.append(f"{where}: unknown {kind} '{name}' as {key}; {nearest}.")
 
     # ---- types and routes
 
@@ -269,6 +316,7 @@ class _Reader:
         self._result.vehicles.append(
             SourceVehicle(
                 id=name,
+                where=where,
                 element=element,
                 depart_s=depart_s,
                 times=times,

@@ -35,12 +35,17 @@ class WayChecker:
         """Raise if an edge was asked for that does not exist."""
         names = [*self._network.edges, *self._network.closed_edges]
         faults = [
-            f"[demand] route_files: vehicle '{vehicle}': unknown edge '{edge}' in network '{self._network.name}'; "
+            f"[demand] route_files: {where}: unknown edge '{edge}' in network '{self._network.name}'; "
             f"{nearest_name(edge, names)}."
-            for edge, vehicle in list(self._unknown.items())[:_TOLD]
+            for edge, where in list(self._unknown.items())[:_TOLD]
         ]
         if faults:
             raise InputError(faults)
+
+    def note_unknown(self, edge: str, where: str) -> None:
+        """Remember an edge if no network knows it; ``raise_unknown`` tells of it."""
+        if edge not in self._network.closed_edges and self._network.find_edge(edge) is None:
+            self._unknown.setdefault(edge, where)
 
     def problem(self, edges: tuple[str, ...], vehicle_class: str, *, routed: bool, where: str) -> str | None:
         """Return why there is no such way, or None."""
@@ -57,8 +62,7 @@ class WayChecker:
         for edge in edges:
             position = roads.index.get(edge)
             if position is None:
-                if edge not in self._network.closed_edges and self._network.find_edge(edge) is None:
-                    self._unknown.setdefault(edge, where)
+                self.note_unknown(edge, where)
                 return f"edge '{edge}' is closed to the class {vehicle_class}"
             positions.append(position)
         for k in range(len(edges) - 1):

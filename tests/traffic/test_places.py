@@ -96,7 +96,7 @@ def test_charging_stations_are_taken_over(finder: PlaceFinder) -> None:
         ),
         ({"edge": "-12#1", "position_m": 10.0}, "position_m: found 10; on edge '-12#1' (length 239.2 m) it must be"),
         ({"lane": "main[0]_0"}, "lane: lane 'main[0]_0' is closed to cars or not there; cars may use 'main[0]_1', "),
-        ({"lane": "main[0]"}, "lane: unknown lane 'main[0]' in network 'town'; did you mean 'main[0]_2'"),
+        ({"lane": "main[0]"}, "lane: 'main[0]' is an edge, not a lane; give it as edge, or one of its lanes: 'main"),
         ({"lane": "bus-road_0"}, "lane: edge 'bus-road' of network 'town' is closed to cars; the nearest"),
         ({"x_m": 9000.0, "y_m": 0.0}, "x_m, y_m: the point (9000.0, 0.0) is 8"),
         ({"lon": 9.8, "lat": 50.9}, "lon, lat: the point ("),

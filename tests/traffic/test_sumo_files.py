@@ -9,6 +9,7 @@ import pytest
 
 from cosim.errors import InputError
 from cosim.sumo_files import charging_stations, is_config, parse_xml, read_config, time_s
+from cosim.sumo_scenario import take_over_stations, take_over_times
 from cosim.traffic.sumo_input import SumoInput
 
 from .conftest import LoadTown
@@ -147,3 +148,10 @@ def test_a_whole_day_has_time_to_arrive(load_town: LoadTown, town_folder: Path) 
     text = (town_folder / "town.sumocfg").read_text().replace('"26700"', '"1:00:00:00"').replace("07:00:00", "0")
     loaded = load_town(files={"town.sumocfg": text}).simulation
     assert (loaded.begin_s, loaded.control_s, loaded.time_limit_s) == (0, 86_100, 86_400 + 43_200)
+
+
+def test_a_fault_of_the_configuration_is_told_once(tmp_path: Path) -> None:
+    path = config(tmp_path, "<configuration/>")
+    data = {"network": {"file": str(path)}, "station": [{"id": "A", "charging_station": "cs"}]}
+    faults = [*take_over_times(data), *take_over_stations(data)]
+    assert set(faults) == {f"[network] file: {path}: there is no <net-file value=...>; a network is needed."}

@@ -41,6 +41,7 @@ def draw(
     return traffic.draw(scenario, stream(seed, "demand"))
 
 
+ZONES = ("west", "east")
 FLOWS = """
     <flow id="number" from="12#0" to="12#2" begin="10" end="250" number="7"/>
     <flow id="always" from="-park:2" to="-park:0" end="300" period="60"/>
@@ -200,6 +201,15 @@ def test_what_is_left_out_is_counted_and_named(scenario: Scenario, town: RoadNet
         ),
         ('<flow id="f" from="12#0" to="12#2" number="-3"/>', ["flow 'f': number = '-3' must be a number, at least 0."]),
         ('<vTypeDistribution id="d" vTypes="a"/>', ["vTypeDistribution 'd': unknown vehicle type 'a'; "]),
+        (
+            '<trip id="a" depart="1" from="12#0" to="12#2"><stop busStop="church"/></trip>',
+            ["trip 'a': unknown stop 'church' as busStop; the additional files define none."],
+        ),
+        (
+            '<person id="p" depart="1"><walk from="12#0" busStop="church"/></person>',
+            ["person 'p': unknown stop 'church' as busStop; "],
+        ),
+        ('<flow id="f" fromTaz="west" toTaz="east" period="9"/>', [f"flow 'f': unknown zone '{z}' as " for z in ZONES]),
         ("<trip", ["not a readable SUMO route file ("]),
     ],
 )
@@ -216,8 +226,35 @@ def test_faults_in_route_files(
 
 def test_edges_that_do_not_exist(scenario: Scenario, town: RoadNetwork, tmp_path: Path) -> None:
     routes = '<trip id="a" depart="200" from="12#8" to="12#2"/>'
-    with pytest.raises(InputError, match=r"vehicle 'a': unknown edge '12#8' in network 'town'; did you mean '12#"):
+    with pytest.raises(
+        InputError, match=r"r.rou.xml: trip 'a': unknown edge '12#8' in network 'town'; did you mean '12#"
+    ):
         draw(scenario, town, tmp_path, routes)
+
+
+def test_edges_of_walks_that_do_not_exist(scenario: Scenario, town: RoadNetwork, tmp_path: Path) -> None:
+    routes = '<person id="p" depart="200"><walk edges="12#0 12#8"/></person>'
+    with pytest.raises(InputError, match=r"person 'p': unknown edge '12#8' in network 'town'; did you mean '12#"):
+        draw(scenario, town, tmp_path, routes)
+
+
+def test_stops_and_zones_of_additional_files_are_known(scenario: Scenario, town: RoadNetwork, tmp_path: Path) -> None:
+    additional = '<busStop id="church" lane="12#0_1"/><tazs><taz id="west" edges="12#0"/></tazs><taz id="east"/>'
+    routes = """
+        <trip id="a" depart="200" from="12#0" to="12#2"><stop busStop="church" duration="1"/></trip>
+        <trip id="b" depart="200" fromTaz="west" toTaz="east"/>
+    """
+    assert draw(scenario, town, tmp_path, routes, additional).vehicle == ("a", "b")
+    with pytest.raises(InputError, match="unknown zone 'est' as toTaz; did you mean "):
+        draw(scenario, town, tmp_path, routes.replace("east", "est"), additional)
+
+
+def test_a_network_is_no_route_file(tmp_path: Path) -> None:
+    (tmp_path / "town.rou.xml").write_text("<net/>")
+    with pytest.raises(
+        InputError, match=r"town.rou.xml: not a SUMO route file: its root is <net>, it must be <routes>"
+    ):
+        read_routes(SumoInput((), (tmp_path / "town.rou.xml",)))
 
 
 def test_nobody_departs(scenario: Scenario, town: RoadNetwork, tmp_path: Path) -> None:
