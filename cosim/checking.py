@@ -88,7 +88,8 @@ def facts(scenario: Scenario, source: str | None = None) -> list[tuple[str, str]
                 (
                     f"station {station.id}",
                     (
-                        f"edge {network.edges[station.edge]} at {station.strip_end_m:.0f} m, bus {station.bus}, "
+                        f"edge {network.edges[station.edge]}, {station.strip_start_m:.0f} to "
+                        f"{station.strip_end_m:.0f} m along it, bus {station.bus}, "
                         f"{station.chargers} chargers of {station.max_power_kw:g} kW, {control_name}{note}"
                     ),
                 )
@@ -117,10 +118,11 @@ def _route_facts(scenario: Scenario, demand: Demand) -> list[tuple[str, str]]:
         (notes.after_control, "depart after the control period"),
         (len(notes.unconnected), f"have no way ({_some(notes.unconnected)})"),
     ]
-    said = [f"{count} vehicles {why}" for count, why in left_out if count]
-    said += [f"{notes.flows_cut} flows would go on after the control period"] * bool(notes.flows_cut)
+    said = [f"{count} that {why}" for count, why in left_out if count]
     if said:
-        facts.append(("left out", "; ".join(said)))
+        facts.append(("left out", "vehicles: " + ", ".join(said)))
+    if notes.flows_cut:
+        facts.append(("cut", f"flows that would go on after the control period: {notes.flows_cut}"))
     if notes.waiting:
         facts.append(("not in tables", f"{notes.waiting} vehicles that depart when somebody boards; SUMO drives them"))
     return facts

@@ -128,12 +128,14 @@ def run(  # noqa: PLR0913 - one argument an option
         overrides["simulation.backend"] = backend
     resolved = load_scenario(scenario, **overrides)
 
-    from cosim.progress import ProgressDisplay  # noqa: PLC0415 - heavy imports only where something runs
-    from cosim.results import RunFolder  # noqa: PLC0415
+    from cosim.results import RunFolder  # noqa: PLC0415 - heavy imports only where something runs
+
+    folder = RunFolder(out, overwrite=overwrite) if out else RunFolder.numbered(run_folder(resolved))
+
+    from cosim.progress import ProgressDisplay  # noqa: PLC0415 - seconds, after what can be refused at once
     from cosim.runner import Watch  # noqa: PLC0415
     from cosim.runner import run as simulate  # noqa: PLC0415
 
-    folder = RunFolder(out, overwrite=overwrite) if out else RunFolder.numbered(run_folder(resolved))
     display = ProgressDisplay(resolved, quiet=quiet)
     systems: list[CoupledSystem] = []
 

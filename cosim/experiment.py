@@ -17,7 +17,7 @@ import pandas as pd
 from cosim import plots, registry
 from cosim.comparison import Comparison, ComparisonFolder, FailedRun, run_row
 from cosim.coupling import CoupledSystem, couple
-from cosim.errors import CosimError, InputError, nearest_name
+from cosim.errors import CosimError, InputError, InterruptedRunError, nearest_name
 from cosim.grid_log import base_cost_pu
 from cosim.many_runs import (
     EVALUATION_SEED_START,
@@ -189,10 +189,12 @@ def _lost(job: _Job, reason: str) -> RunOutcome:
 
 
 def _attempt(job: _Job) -> RunOutcome:
-    """Do one run; whatever goes wrong in it becomes a sentence, so that the other runs go on."""
+    """Do one run; what goes wrong in it becomes a sentence, so that the others go on, but for an interruption."""
     try:
         scenario, system = _load(job.scenario)
         result = run(scenario, recommender=job.recommender, seed=job.seed, system=system)
+    except InterruptedRunError:
+        raise
     except CosimError as error:
         return RunOutcome(job.recommender, job.seed, failure=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - a fault in a plug-in must not take the others' runs along

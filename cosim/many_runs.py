@@ -8,7 +8,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cosim.errors import InputError
+from cosim.errors import InputError, InterruptedRunError
 from cosim.interruption import heed
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def as_they_end(
     jobs : sequence
         What to do.
     attempt : callable
-        Does a job; it must not raise. With an executor of processes it has to be importable.
+        Does a job; it raises ``InterruptedRunError`` at most. With an executor of processes it has to be importable.
     lost : callable
         The outcome of a job whose process failed, from job and reason.
     executor : concurrent.futures.Executor or None
@@ -95,7 +95,11 @@ def as_they_end(
     if executor is None:
         for job in jobs:
             heed()
-            yield attempt(job)
+            try:
+                outcome = attempt(job)
+            except InterruptedRunError:
+                raise KeyboardInterrupt from None
+            yield outcome
         return
     futures = {executor.submit(attempt, job): job for job in jobs}
     try:

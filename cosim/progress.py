@@ -93,15 +93,19 @@ class ProgressDisplay:
         """Show how far the run is."""
         if self.live is not None:
             self.live.update(Text(self._line(progress)), refresh=True)
-        elif progress.time_s >= self._next_line_s:
-            self._next_line_s = progress.time_s - progress.time_s % _PLAIN_LINE_EVERY_S + _PLAIN_LINE_EVERY_S
+        elif (simulated_s := self._simulated_s(progress)) >= self._next_line_s:
+            self._next_line_s = simulated_s - simulated_s % _PLAIN_LINE_EVERY_S + _PLAIN_LINE_EVERY_S
             self.console.print(self._line(progress))
 
+    def _simulated_s(self, progress: Progress) -> int:
+        """Return how long the run has simulated; its clock may have begun later than at 0."""
+        return progress.time_s - self.scenario.simulation.begin_s
+
     def _line(self, progress: Progress) -> str:
-        hours, rest = divmod(progress.time_s, 3600)
-        factor = progress.time_s / progress.wall_s if progress.wall_s > 0 else 0.0
+        simulated_s = self._simulated_s(progress)
+        factor = simulated_s / progress.wall_s if progress.wall_s > 0 else 0.0
         return (
-            f"{hours:02d}:{rest // 60:02d}:{rest % 60:02d} simulated | {progress.vehicles} vehicles, "
+            f"{_clock(simulated_s)} simulated | {progress.vehicles} vehicles, "
             f"{progress.vehicles_left} to arrive | {progress.queued} queued, {progress.charging} charging | "
             f"min {progress.min_voltage_pu:.3f} pu | {factor:,.0f} x real time{self._time_left(progress)}"
         )
@@ -199,12 +203,17 @@ def voltage_sentence(voltage: dict[str, Any]) -> str:
     """Return what a run's summary says of its voltages."""
     if voltage["lowest_time_s"] is None:
         return "no voltages were recorded"
-    minutes = voltage["lowest_time_s"] / 60
     return (
-        f"lowest voltage at bus {voltage['lowest_bus']} after {minutes:.0f} min; outside {voltage['band_low_pu']:g}-"
-        f"{voltage['band_high_pu']:g} pu: {voltage['base_buses_outside']} buses without charging, "
+        f"lowest voltage at bus {voltage['lowest_bus']} at {_clock(voltage['lowest_time_s'])}; outside "
+        f"{voltage['band_low_pu']:g}-{voltage['band_high_pu']:g} pu: {voltage['base_buses_outside']} buses without charging, "
         f"{voltage['new_buses_outside']} more with it ({voltage['new_violation_bus_h']:.1f} bus-hours)"
     )
+
+
+def _clock(time_s: float) -> str:
+    """Write seconds as the run's page does."""
+    minutes, seconds = divmod(int(time_s), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def _number(value: float) -> str:

@@ -172,6 +172,9 @@ def _stopping(simulation: Simulation) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if simulation.stop_requested:
+        # Too late for this run, which is over, but not for the others of a comparison.
+        raise KeyboardInterrupt
 
 
 def make_recommender(scenario: Scenario) -> Recommender:

@@ -117,7 +117,8 @@ class Simulation:
         self._limit_s = simulation.begin_s + simulation.time_limit_s
         self._sumo_incidents = {"teleports": 0, "collisions": 0}
         self.stop_reason: StopReason = "not finished"
-        self._stop_requested = False
+        #: Whether somebody asked the run to end (:meth:`request_stop`).
+        self.stop_requested = False
         #: Called after every recorded instant; progress and partial results hang here.
         self.on_record: Callable[[], None] | None = None
 
@@ -311,7 +312,7 @@ class Simulation:
             After :meth:`request_stop`.
         """
         while True:
-            if self._stop_requested:
+            if self.stop_requested:
                 raise InterruptedRunError(f"interrupted at simulated second {self.now_s}.")
             if self.now_s >= self._due_s:
                 request = self._request()
@@ -325,7 +326,7 @@ class Simulation:
 
     def request_stop(self) -> None:
         """Let :meth:`advance` raise at its next safe point; may be called from a signal handler."""
-        self._stop_requested = True
+        self.stop_requested = True
 
     def answer(self, station: int) -> None:
         """Send the vehicle that asked to a station.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,13 @@ BESIDE_THE_SYSTEM = {
     "name": True, "description": True, "recommender": True, "controller": True, "reward": True, "fleet": True,
     "droop": True, "simulation": {"seed", "backend", "stepping", "warmup_s", "control_s"},
 }  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptions_are_heard() -> None:
+    """A suite in the background of a shell ignores Ctrl-C, and so would the programs that tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

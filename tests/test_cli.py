@@ -44,7 +44,7 @@ def test_run_from_anywhere(tmp_path: Path) -> None:
     ):
         assert words in done.stdout
     summary = json.loads((folder / "summary.json").read_text())
-    assert f"lowest voltage at bus {summary['voltage']['lowest_bus']} after" in done.stdout
+    assert f"lowest voltage at bus {summary['voltage']['lowest_bus']} at 0" in done.stdout
     assert f"{summary['metrics']['ttt_s']:,.0f}" in done.stdout
     assert summary["complete"] is True
 

@@ -186,7 +186,7 @@ def test_check_says_what_is_taken_over_and_what_is_not(scenario: Scenario) -> No
     assert said["not taken over"] == "time-to-teleport = 200, seed = 42"
     assert "20 m from the point given" in said["station park"]
     assert "SUMO's charging station town-hall" in said["station town-hall"]
-    assert said["left out"] == "6 flows would go on after the control period"
+    assert said["cut"] == "flows that would go on after the control period: 6"
 
 
 STRANGERS = """<routes>

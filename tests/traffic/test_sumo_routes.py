@@ -101,7 +101,10 @@ MIXED = """
     <trip id="warm" depart="150" from="12#0" to="12#2"/>
     <person id="p" depart="100"><ride from="12#0" to="12#2" lines="ridden"/></person>
 """
-MIX = '<vType id="van" vClass="delivery"/><vTypeDistribution id="mix" vTypes="van DEFAULT_VEHTYPE"/>'
+MIX = """
+    <vType id="van" vClass="delivery"/><vTypeDistribution id="mix" vTypes="van DEFAULT_VEHTYPE"/>
+    <taz id="1" edges="12#0"/><taz id="2" edges="12#2"/>
+"""
 CARS = {"car", "routed", "choice", "mixed"}
 
 
@@ -276,7 +279,8 @@ def test_a_station_out_of_reach_is_masked(load_town: LoadTown) -> None:
     said = dict(facts(scenario))
     assert said["no station"] == "1 EVs can reach none and drive straight on (off)"
     assert said["left out"] == (
-        "1 vehicles have no way (stuck: there is no way to edge 'way-in' from edge '12#0' for the class passenger)"
+        "vehicles: 1 that have no way "
+        "(stuck: there is no way to edge 'way-in' from edge '12#0' for the class passenger)"
     )
     assert vehicle_counts(scenario) == (0, 3, 3)
     result = cosim.run(scenario)
