@@ -205,7 +205,8 @@ def voltage_sentence(voltage: dict[str, Any]) -> str:
         return "no voltages were recorded"
     return (
         f"lowest voltage at bus {voltage['lowest_bus']} at {_clock(voltage['lowest_time_s'])}; outside "
-        f"{voltage['band_low_pu']:g}-{voltage['band_high_pu']:g} pu: {voltage['base_buses_outside']} buses without charging, "
+        f"{voltage['band_low_pu']:g}-{voltage['band_high_pu']:g} pu: "
+        f"{voltage['base_buses_outside']} buses without charging, "
         f"{voltage['new_buses_outside']} more with it ({voltage['new_violation_bus_h']:.1f} bus-hours)"
     )
 

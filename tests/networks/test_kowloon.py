@@ -17,6 +17,7 @@ import cosim
 from cosim import registry
 from cosim.checking import facts
 from cosim.coupling import CoupledSystem, couple
+from cosim.errors import InputError
 from cosim.grid.feeder import largest_load_buses
 from cosim.preparation import draw_demand
 from cosim.scenario import Scenario
@@ -271,6 +272,19 @@ def test_a_few_minutes_of_the_coupled_case() -> None:
         counts = simulation.counts()
     assert (counts["vehicles"], counts["arrived"], counts["evs"], counts["charged"]) == (296, 296, 18, 18)
     assert (counts["decisions"], counts["unreachable"], counts["teleports"], counts["collisions"]) == (18, 0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["op-srl", "ppo", "ppo-lag"])
+def test_learners_have_a_policy_for_it(name: str, system: CoupledSystem) -> None:
+    short = {"simulation.warmup_s": 10, "simulation.control_s": 50, "fleet.ev_share": 0.1}
+    result = cosim.run(cosim.load_scenario("kowloon", recommender=name, **short), system=system, seed=1)
+    assert (result.counts["charged"], result.counts["evs"]) == (6, 6)
+
+
+def test_a_policy_for_it_does_not_fit_other_roads() -> None:
+    short = {"simulation.warmup_s": 10, "simulation.control_s": 50, "fleet.ev_share": 0.1}
+    with pytest.raises(InputError, match=r"trained on 'kowloon' with \d+ observed numbers and does not fit"):
+        cosim.run(cosim.load_scenario("kowloon-full", recommender="ppo", **short), seed=1)
 
 
 def test_both_networks_are_listed() -> None:
