@@ -54,6 +54,10 @@ class InterruptedRunError(CosimError):
     """Somebody asked the run to stop (Ctrl-C or a termination request)."""
 
 
+#: So many names are all listed; of more, so many.
+_MOST_LISTED, _OF_MANY = 40, 8
+
+
 def nearest_name(name: str, allowed: Iterable[str]) -> str:
     """Name what is allowed, nearest first.
 
@@ -67,10 +71,14 @@ def nearest_name(name: str, allowed: Iterable[str]) -> str:
     Returns
     -------
     str
-        ``"did you mean 'x'? allowed: 'x', 'y'"``; the question is left out where nothing is near.
+        ``"did you mean 'x'? allowed: 'x', 'y'"``; the question is left out where nothing is near, and of hundreds of
+        names only the first few are listed.
     """
     names = sorted(str(option) for option in allowed)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    listed = ", ".join(f"'{option}'" for option in names[:40]) + (", ..." if len(names) > 40 else "")
+    shown = names if len(names) <= _MOST_LISTED else names[:_OF_MANY]
+    listed = ", ".join(f"'{option}'" for option in shown)
+    if len(shown) < len(names):
+        listed += f" and {len(names) - len(shown)} more"
     question = f"did you mean '{near[0]}'? " if near else ""
     return f"{question}allowed: {listed or 'none is installed'}"

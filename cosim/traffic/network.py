@@ -199,7 +199,8 @@ def read_network(path: Path, *, name: str, where: str = "") -> RoadNetwork:
     import sumolib  # noqa: PLC0415 - 0.2 s, only where a network is read
 
     if not path.is_file():
-        raise InputError(f"{where}: the network file {path} does not exist.")
+        fault = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{where}: the network file {path} {fault}.")
     try:
         net = sumolib.net.readNet(str(path), withFoes=False)
     except (xml.sax.SAXException, gzip.BadGzipFile, EOFError, UnicodeDecodeError, zlib.error) as error:
@@ -215,7 +216,10 @@ def read_network(path: Path, *, name: str, where: str = "") -> RoadNetwork:
         raise InputError(f"{where}: {path}: edge '{spaced[0]}': SUMO takes no name with a space in it.")
     edges = [edge for edge in every if edge.allows("passenger")]
     if not edges:
-        raise InputError(f"{where}: {path} holds no edge that cars may use; is it a SUMO .net.xml?")
+        raise InputError(
+            f"{where}: {path} holds no edge that cars may use; is it a SUMO .net.xml? "
+            "(python -m cosim import osm makes one of an OpenStreetMap extract.)"
+        )
     position = {edge.getID(): i for i, edge in enumerate(edges)}
     turns = [
         (position[edge.getID()], position[successor.getID()])

@@ -208,7 +208,9 @@ def _read_od_rows(
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(line for line in file if not line.startswith("#"))
             if list(reader.fieldnames or []) != columns:
-                raise InputError(f"{path}: the columns are {reader.fieldnames}; they must be {', '.join(columns)}.")
+                found = ", ".join(reader.fieldnames or ())
+                hint = " with commas between them" if ";" in found or "\t" in found else ""
+                raise InputError(f"{path}: the columns are {found}; they must be {', '.join(columns)}{hint}.")
             rows = [(row["origin"], row["destination"], row["vehicles_per_h"] or "") for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read: {error}.") from None

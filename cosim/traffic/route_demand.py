@@ -121,7 +121,7 @@ class RouteTraffic:
         rows, notes = self._departures(scenario, rng)
         if not rows:
             raise InputError(
-                f"[demand] trips = 'routes': no vehicle departs from {scenario.simulation.begin_s} s to "
+                f"[demand] trips = 'routes': no vehicle of the files departs from {scenario.simulation.begin_s} s to "
                 f"{scenario.end_of_control_s} s."
             )
         depart_s = np.array([math.ceil(time_s) for time_s, _, _ in rows], dtype=np.int64)

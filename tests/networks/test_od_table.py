@@ -140,7 +140,10 @@ def test_every_fault_of_a_table_at_once(town: Path, network: RoadNetwork, rows: 
 
 def test_other_columns_are_refused(town: Path, network: RoadNetwork) -> None:
     town.with_name("town.od.csv").write_text("from,to,flow\nwest,east,5\n")
-    with pytest.raises(InputError, match=r"columns are \['from', 'to', 'flow'\]; they must be origin, destination, v"):
+    with pytest.raises(InputError, match=r"columns are from, to, flow; they must be origin, destination, v"):
+        OdTable.beside(network)
+    town.with_name("town.od.csv").write_text("origin;destination;vehicles_per_h\nwest;east;5\n")
+    with pytest.raises(InputError, match=r"vehicles_per_h with commas between them\."):
         OdTable.beside(network)
 
 

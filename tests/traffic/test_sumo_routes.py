@@ -261,7 +261,7 @@ def test_a_network_is_no_route_file(tmp_path: Path) -> None:
 
 
 def test_nobody_departs(scenario: Scenario, town: RoadNetwork, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no vehicle departs from 100 s to 500 s"):
+    with pytest.raises(InputError, match="no vehicle of the files departs from 100 s to 500 s"):
         draw(scenario, town, tmp_path, '<trip id="a" depart="2000" from="12#0" to="12#2"/>')
 
 
