@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import json
 import re
 import shutil
 import tomllib
@@ -15,25 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import ImportedScenario
 
 from cosim.cli import run_command_line
 from cosim.results import read_result
-from cosim.traffic.network import RoadNetwork, read_network
+from cosim.traffic.network import read_network
 from cosim.traffic.places import SHORTEST_EDGE_M
 
 FIXTURE = Path(__file__).parents[1] / "cases" / "osm" / "synthetic_kowloon.osm"
 
 
 @dataclass(frozen=True)
-class Imported:
-    folder: Path
-    printed: str
-    network: RoadNetwork
-
-    @property
-    def record(self) -> dict[str, object]:
-        return dict(json.loads((self.folder / "import.json").read_text()))
-
+class Imported(ImportedScenario):
     @property
     def net_xml(self) -> str:
         return gzip.decompress((self.folder / "network.net.xml.gz").read_bytes()).decode()

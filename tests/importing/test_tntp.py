@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from support import ImportedScenario
 
 import cosim
 from cosim.cli import run_command_line
@@ -24,7 +25,7 @@ from cosim.importing.tntp import _read, import_tntp
 from cosim.importing.tntp_roads import Choices
 from cosim.preparation import draw_demand
 from cosim.traffic.netconvert import Edge, Node, cached_network
-from cosim.traffic.network import RoadNetwork, load_network
+from cosim.traffic.network import load_network
 from cosim.traffic.od_table import OdTable
 
 CASES = Path(__file__).parents[1] / "cases" / "tntp"
@@ -35,15 +36,7 @@ FILES = ["import.json", "network.net.xml", "network.od.csv", "network.taz.xml", 
 
 
 @dataclass(frozen=True)
-class Imported:
-    folder: Path
-    printed: str
-    network: RoadNetwork
-
-    @property
-    def record(self) -> dict[str, object]:
-        return dict(json.loads((self.folder / "import.json").read_text()))
-
+class Imported(ImportedScenario):
     @property
     def pairs(self) -> dict[tuple[str, str], float]:
         with (self.folder / "network.od.csv").open() as file:
