@@ -104,8 +104,9 @@ def as_they_end(
     futures = {executor.submit(attempt, job): job for job in jobs}
     try:
         for future in as_completed(futures):
+            heed()
             error = future.exception()
-            # An attempt does not raise: it is the process that failed.
+            # An attempt raises only when it is asked to end: else it is the process that failed.
             yield lost(futures[future], f"{error}") if error else future.result()
     finally:
         for future in futures:
