@@ -129,6 +129,7 @@ def _watch(running: subprocess.Popen[bytes], progress: Callable[[str], None]) ->
                 line = tail.rstrip().rpartition(b"\n")[2].decode(errors="replace")
                 progress(line.partition(" ...")[0].strip())
         except BaseException:
+            # Whatever it is, Ctrl-C first of all, goes on to the caller; netconvert would go on alone.
             process.kill()
             raise
     return process.returncode

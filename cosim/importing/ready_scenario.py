@@ -177,6 +177,7 @@ def new_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
                 else:
                     (out / name).unlink(missing_ok=True)
     except BaseException as error:
+        # Also after Ctrl-C no empty folder stays behind; everything goes on to the caller.
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -17,7 +18,7 @@ from cosim.errors import ResultsError
 from cosim.traffic.install import run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +78,45 @@ def cached_network(name: str, nodes: Iterable[Node], edges: Iterable[Edge], opti
     )
     version = metadata.version("eclipse-sumo")
     digest = hashlib.sha256("\0".join([node_xml, edge_xml, *options, version]).encode()).hexdigest()[:16]
-    folder = cache_folder()
-    target = folder / f"{name}-{digest}.net.xml"
+    target = cache_folder() / f"{name}-{digest}.net.xml"
     if target.exists():
         return target
+    with cache_workspace() as work:
+        (work / "nod.xml").write_text(node_xml, encoding="utf-8")
+        (work / "edg.xml").write_text(edge_xml, encoding="utf-8")
+        built = work / "built.net.xml"
+        files = ["--node-files", str(work / "nod.xml"), "--edge-files", str(work / "edg.xml"), "-o", str(built)]
+        run_program("netconvert", [*files, *options])
+        os.replace(built, target)  # noqa: PTH105
+    return target
+
+
+@contextlib.contextmanager
+def cache_workspace() -> Iterator[Path]:
+    """Make a folder inside the cache folder to build in; what is built is then renamed into the cache folder.
+
+    A rename is atomic: two runs that build at once do no harm, and a killed one leaves nothing half-made.
+
+    Yields
+    ------
+    Path
+        It is gone afterwards.
+
+    Raises
+    ------
+    ResultsError
+        If the cache folder cannot be written.
+    """
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as work_name:
-            work = Path(work_name)
-            (work / "nod.xml").write_text(node_xml, encoding="utf-8")
-            (work / "edg.xml").write_text(edge_xml, encoding="utf-8")
-            built = work / "built.net.xml"
-            files = ["--node-files", str(work / "nod.xml"), "--edge-files", str(work / "edg.xml"), "-o", str(built)]
-            run_program("netconvert", [*files, *options])
-            # A rename is atomic: two runs that build at once do no harm, and a killed one leaves nothing half-made.
-            os.replace(built, target)  # noqa: PTH105
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            yield Path(work)
     except OSError as error:
         raise ResultsError(
             f"{folder}: the cache folder for built networks cannot be written ({error.strerror}); "
             "set COSIM_CACHE_DIR to a folder that can."
         ) from error
-    return target
 
 
 def cache_folder() -> Path:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 from importlib import metadata
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cosim.errors import ResultsError
 from cosim.traffic.install import run_program
-from cosim.traffic.netconvert import cache_folder
+from cosim.traffic.netconvert import cache_folder, cache_workspace
 from cosim_networks.kowloon.roads import edge_xml, make_roads, node_xml
 from cosim_networks.kowloon.tables import FOLDER
 from cosim_networks.kowloon.zones import od_csv, taz_xml
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Vehicles of the paper's case per hour (section 5.5).
 _VEHICLES_PER_H = 4442.0
@@ -63,18 +64,11 @@ def cached(name: str, *, full: bool) -> Path:
     target = folder / f"{stem}.net.xml"
     if target.exists():
         return target
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            write_files(Path(work), full=full)
-            # A rename is atomic. The network comes last: where it is, the others are.
-            for ending in ("od.csv", "taz.xml", "net.xml"):
-                os.replace(Path(work) / ending, folder / f"{stem}.{ending}")  # noqa: PTH105
-    except OSError as error:
-        raise ResultsError(
-            f"{folder}: the cache folder for built networks cannot be written ({error.strerror}); "
-            "set COSIM_CACHE_DIR to a folder that can."
-        ) from error
+    with cache_workspace() as work:
+        write_files(work, full=full)
+        # The network comes last: where it is, the others are.
+        for ending in ("od.csv", "taz.xml", "net.xml"):
+            os.replace(work / ending, folder / f"{stem}.{ending}")  # noqa: PTH105
     return target
 
 
